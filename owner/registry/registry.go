@@ -1,0 +1,203 @@
+package registry
+
+import (
+	"database/sql"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+
+	"sayso"
+)
+
+//go:embed schema.sql
+var schema string
+
+// Horizon is how long reads of data go on without a successful look at the
+// chain.
+const Horizon = 60 * time.Second
+
+// Depth is how many blocks a fork may be deep and still be unwound.
+const Depth = 256
+
+// ChainInfo is the chain that a registry follows and the contracts on it.
+type ChainInfo struct {
+	ID                uint64        `json:"id"`
+	Registry          sayso.Address `json:"registry"`
+	Vehicle           sayso.Address `json:"vehicle"`
+	Manufacturer      sayso.Address `json:"manufacturer"`
+	AftermarketDevice sayso.Address `json:"aftermarketDevice"`
+	Grants            sayso.Address `json:"grants"`
+	DevLicense        sayso.Address `json:"devLicense"`
+}
+
+// Config says where the registry lives and what it follows.
+type Config struct {
+	Path          string // the SQLite file
+	Chain         ChainInfo
+	Confirmations uint64 // blocks on top of one before it is final; 0 on the embedded chain
+}
+
+// Registry is the folded state. Reads are safe for concurrent use; one
+// goroutine folds.
+type Registry struct {
+	cfg Config
+	db  *sql.DB
+
+	mu    sync.RWMutex
+	state *state
+	head  Block
+	begun bool      // a block has been folded
+	seen  time.Time // last successful look at the chain
+}
+
+// Open loads the registry, making the file where there is none. It refuses a
+// file that belongs to another chain or to other contracts.
+func Open(cfg Config) (*Registry, error) {
+	db, err := sql.Open("sqlite", "file:"+cfg.Path+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return nil, fmt.Errorf("registry: open %s: %w", cfg.Path, err)
+	}
+	db.SetMaxOpenConns(1)
+	r := &Registry{cfg: cfg, db: db, state: newState()}
+	if err := r.load(); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("registry: %s: %w", cfg.Path, err)
+	}
+	return r, nil
+}
+
+// Close closes the file.
+func (r *Registry) Close() error { return r.db.Close() }
+
+func (r *Registry) load() error {
+	if _, err := r.db.Exec(schema); err != nil {
+		return err
+	}
+	if err := r.bind(); err != nil {
+		return err
+	}
+	if err := r.loadFacts(); err != nil {
+		return err
+	}
+	return r.loadHead()
+}
+
+// bind ties the file to its chain at the first opening and checks it at others.
+func (r *Registry) bind() error {
+	want, _ := json.Marshal(r.cfg.Chain)
+	var have string
+	switch err := r.db.QueryRow(`SELECT body FROM meta WHERE name = 'chain'`).Scan(&have); {
+	case errors.Is(err, sql.ErrNoRows):
+		_, err = r.db.Exec(`INSERT INTO meta (name, body) VALUES ('chain', ?)`, string(want))
+		return err
+	case err != nil:
+		return err
+	case have != string(want):
+		return fmt.Errorf("the facts belong to another chain (%s); this one is %s: use another data directory, or remove the file to index again", have, want)
+	}
+	return nil
+}
+
+func (r *Registry) loadFacts() error {
+	rows, err := r.db.Query(`SELECT kind, key, body FROM facts ORDER BY length(key), key`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var f fact
+		var body []byte
+		if err := rows.Scan(&f.kind, &f.key, &body); err != nil {
+			return err
+		}
+		v, err := decode(f.kind, body)
+		if err != nil {
+			return fmt.Errorf("fact %s %s: %w", f.kind, f.key, err)
+		}
+		r.state.put(f, v)
+	}
+	return rows.Err()
+}
+
+func (r *Registry) loadHead() error {
+	b, ok, err := r.blockWhere(`ORDER BY number DESC LIMIT 1`)
+	r.head, r.begun = b, ok
+	return err
+}
+
+func (r *Registry) blockWhere(clause string, args ...any) (b Block, ok bool, err error) {
+	var hash, parent string
+	err = r.db.QueryRow(`SELECT number, hash, parent, time FROM blocks `+clause, args...).Scan(&b.Number, &hash, &parent, &b.Time)
+	if errors.Is(err, sql.ErrNoRows) {
+		return b, false, nil
+	}
+	if err != nil {
+		return b, false, err
+	}
+	if _, err = hex.Decode(b.Hash[:], []byte(hash)); err == nil {
+		_, err = hex.Decode(b.Parent[:], []byte(parent))
+	}
+	return b, err == nil, err
+}
+
+// Chain is the chain that the registry follows.
+func (r *Registry) Chain() ChainInfo { return r.cfg.Chain }
+
+// Head is the last block folded; ok is false before the first.
+func (r *Registry) Head() (b Block, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.head, r.begun
+}
+
+// At is a block that was folded and can still be unwound to.
+func (r *Registry) At(number uint64) (Block, bool, error) {
+	return r.blockWhere(`WHERE number = ?`, number)
+}
+
+// Final says whether a block is deep enough that a grant in it counts.
+func (r *Registry) Final(block uint64) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return block+r.cfg.Confirmations <= r.head.Number
+}
+
+// Looked notes a successful look at the chain, whether or not there was a new
+// block.
+func (r *Registry) Looked(now time.Time) {
+	r.mu.Lock()
+	r.seen = now
+	r.mu.Unlock()
+}
+
+// Fresh says whether the chain was looked at within the [Horizon].
+func (r *Registry) Fresh(now time.Time) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.begun && now.Sub(r.seen) <= Horizon
+}
+
+// Dump writes every fact as text, one per line in order of kind and key: two
+// registries that followed the same chain dump the same.
+func (r *Registry) Dump() (string, error) {
+	rows, err := r.db.Query(`SELECT kind || ' ' || key || ' ' || body FROM facts ORDER BY kind, key`)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	var out []byte
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return "", err
+		}
+		out = append(append(out, line...), '\n')
+	}
+	return string(out), rows.Err()
+}
