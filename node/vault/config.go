@@ -1,0 +1,65 @@
+package vault
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"sayso/internal/clock"
+)
+
+// Config says where a vault lives. Only RootKey and Dir are needed; zero
+// values mean the defaults in the comments.
+type Config struct {
+	FS      vfs.FS      // the disk
+	Dir     string      // created if absent; one process at a time
+	RootKey RootKey     // wraps the data keys
+	Clock   clock.Clock // the system's; tells when a deposit was kept
+	Log     *slog.Logger
+	// Fatal is called once when the state of the disk is unknown (a failed
+	// write or sync). The vault refuses everything from then on; the process
+	// should exit with code 70 and let the next start decide.
+	Fatal func(error)
+
+	CommitWindow  time.Duration // 0: a group is what came while the last one was synced; otherwise wait so long for more
+	CommitTimeout time.Duration // 2 s: then Commit answers Busy
+	QueueBytes    int64         // 32 MiB: more waiting than that is Busy
+	SegmentBytes  int64         // 64 MiB: size of a log segment
+	CacheBytes    int64         // 64 MiB: block cache of the engine
+	MemTableBytes uint64        // 32 MiB: write buffer of the engine, of which there are at most four
+	LatestEntries int           // 65,536: vehicles whose latest values are held decoded
+	KeyEntries    int           // 65,536: data keys held unwrapped
+	MinFreeBytes  uint64        // the larger of 5 % and 2 GiB: less free space than that is Full; 1 turns it off
+}
+
+func (c Config) withDefaults() Config {
+	if c.FS == nil {
+		c.FS = vfs.Default
+	}
+	if c.Clock == nil {
+		c.Clock = clock.System{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(error) {}
+	}
+	def(&c.CommitTimeout, 2*time.Second)
+	def(&c.QueueBytes, 32<<20)
+	def(&c.SegmentBytes, 64<<20)
+	def(&c.CacheBytes, 64<<20)
+	def(&c.MemTableBytes, 32<<20)
+	def(&c.LatestEntries, 1<<16)
+	def(&c.KeyEntries, 1<<16)
+	return c
+}
+
+// def sets a setting that was left zero.
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
