@@ -1,0 +1,301 @@
+package follow
+
+import (
+	"context"
+	"encoding/csv"
+	"io"
+	"log/slog"
+	"math/big"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/accounts/abi"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"sayso"
+	"sayso/internal/clock"
+	"sayso/owner/registry"
+	"sayso/protocol/chain"
+)
+
+var info = registry.ChainInfo{
+	ID: 7, Registry: sayso.Address{1}, Vehicle: sayso.Address{2}, Manufacturer: sayso.Address{3},
+	AftermarketDevice: sayso.Address{4}, Grants: sayso.Address{5}, DevLicense: sayso.Address{6},
+}
+
+// fakeChain is a list of blocks, each with its logs, that can be cut and grown.
+type fakeChain struct {
+	blocks []chain.Block
+	logs   map[common.Hash][]types.Log
+}
+
+func newFakeChain() *fakeChain {
+	return &fakeChain{blocks: []chain.Block{{Hash: common.Hash{9}}}, logs: map[common.Hash][]types.Log{}}
+}
+
+func (c *fakeChain) Head(context.Context) (chain.Block, error) { return c.blocks[len(c.blocks)-1], nil }
+
+func (c *fakeChain) HeaderByNumber(_ context.Context, n uint64) (chain.Block, error) {
+	if n >= uint64(len(c.blocks)) {
+		return chain.Block{}, ethereum.NotFound
+	}
+	return c.blocks[n], nil
+}
+
+func (c *fakeChain) Logs(_ context.Context, q ethereum.FilterQuery) ([]types.Log, error) {
+	return c.logs[*q.BlockHash], nil
+}
+
+func (c *fakeChain) grow(salt byte, logs ...types.Log) {
+	parent := c.blocks[len(c.blocks)-1]
+	b := chain.Block{Number: parent.Number + 1, Parent: parent.Hash, Time: 1000 + parent.Number}
+	b.Hash = crypto.Keccak256Hash(parent.Hash[:], []byte{salt})
+	c.blocks = append(c.blocks, b)
+	for i := range logs {
+		logs[i].Index = uint(i)
+	}
+	c.logs[b.Hash] = logs
+}
+
+// emit encodes an event as a contract would.
+func emit(t *testing.T, at sayso.Address, signature string, values ...any) types.Log {
+	t.Helper()
+	d, topic, err := parseSignature(signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := types.Log{Address: common.Address(at), Topics: []common.Hash{topic}}
+	var data []any
+	for i, part := range strings.Split(signature, ",") {
+		if !strings.Contains(part, " indexed ") {
+			data = append(data, values[i])
+			continue
+		}
+		topics, err := abi.MakeTopics([]any{values[i]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Topics = append(l.Topics, topics[0][0])
+	}
+	if l.Data, err = d.inData.Pack(data...); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func n(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
+
+const (
+	minted      = "VehicleNodeMintedWithDeviceDefinition(uint256 indexed manufacturerId, uint256 indexed vehicleId, address indexed owner, string deviceDefinitionId)"
+	attribute   = "VehicleAttributeSet(uint256 tokenId, string attribute, string info)"
+	permissions = "PermissionsSet(address indexed asset, uint256 indexed tokenId, uint256 permissions, address indexed grantee, uint256 expiration, uint256 templateId, string source)"
+	oldGrant    = "PermissionsSet(address indexed asset, uint256 indexed tokenId, uint256 permissions, address indexed grantee, uint256 expiration, string source)"
+	deviceMint  = "AftermarketDeviceNodeMinted(uint256 indexed manufacturerId, uint256 tokenId, address indexed aftermarketDeviceAddress, address indexed owner)"
+	paired      = "AftermarketDevicePaired(uint256 aftermarketDeviceNode, uint256 vehicleNode, address indexed owner)"
+	unpaired    = "AftermarketDeviceUnpaired(uint256 aftermarketDeviceNode, uint256 vehicleNode, address indexed owner)"
+)
+
+type fixture struct {
+	*Follower
+	*registry.Registry
+}
+
+func follow(t *testing.T, c Chain) fixture {
+	t.Helper()
+	r, err := registry.Open(registry.Config{Path: filepath.Join(t.TempDir(), "r"), Chain: info})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	clk, err := r.Clock(clock.NewManual(time.Unix(5000, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := New(Config{Chain: c, Registry: r, Clock: clk, Start: 1, Every: time.Second, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fixture{f, r}
+}
+
+func (f fixture) step(t *testing.T) {
+	t.Helper()
+	if err := f.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAVehicleIsFollowedThroughItsLife(t *testing.T) {
+	alice, bob, app := common.Address{0xa}, common.Address{0xb}, common.Address{0xc}
+	vehicles := common.Address(info.Vehicle)
+	c := newFakeChain()
+	f := follow(t, c)
+	c.grow(0,
+		emit(t, info.Vehicle, transfer, common.Address{}, alice, n(1)),
+		emit(t, info.Registry, minted, n(41), n(1), alice, "ford_fiesta_2020"),
+		emit(t, info.Registry, attribute, n(1), "Make", "Ford"),
+		emit(t, info.Registry, deviceMint, n(41), n(5), common.Address{0xd}, alice),
+		emit(t, info.Registry, paired, n(5), n(1), alice))
+	c.grow(0, emit(t, info.Grants, permissions, vehicles, n(1), big.NewInt(0x3ffc), app, new(big.Int).Lsh(n(1), 255), n(0), "ipfs://x"))
+	f.step(t)
+
+	v, _ := f.Vehicle(1)
+	if v.Owner() != sayso.Address(alice) || v.Attributes["Make"] != "Ford" || v.Device != 5 || v.Definition != "ford_fiesta_2020" {
+		t.Errorf("vehicle: %+v", v)
+	}
+	g, ok := f.Grant(1, sayso.Address(app))
+	if !ok || g.Expires != registry.Forever || !g.Set().Has(sayso.VINCredential) || g.Set().Has(sayso.RawData) {
+		t.Errorf("grant: %+v", g)
+	}
+
+	c.grow(0, emit(t, info.Registry, unpaired, n(5), n(1), alice), emit(t, info.Vehicle, transfer, alice, bob, n(1)))
+	f.step(t)
+	if v, _ = f.Vehicle(1); v.Owner() != sayso.Address(bob) || v.Epoch() != 2 || v.Device != 0 {
+		t.Errorf("after the sale: %+v", v)
+	}
+	if _, ok := f.Grant(1, sayso.Address(app)); ok {
+		t.Error("a grant of the seller outlived the sale")
+	}
+	if d, _ := f.Device(5); len(d.Pairings) != 1 || d.Pairings[0].To == 0 {
+		t.Errorf("device: %+v", d)
+	}
+	c.grow(0, emit(t, info.Grants, oldGrant, vehicles, n(1), big.NewInt(0xc), app, n(9), "doc"))
+	c.grow(0, emit(t, info.Grants, permissions, vehicles, n(1), n(0), app, n(0), n(0), ""))
+	f.step(t)
+	if _, ok := f.Grant(1, sayso.Address(app)); ok {
+		t.Error("a revoked grant is there")
+	}
+}
+
+func TestOddEventsDoNotStopTheIndex(t *testing.T) {
+	huge := new(big.Int).Lsh(n(1), 200)
+	c := newFakeChain()
+	f := follow(t, c)
+	short := emit(t, info.Registry, attribute, n(1), "Make", "x")
+	short.Data = short.Data[:40]
+	c.grow(0,
+		emit(t, info.Registry, attribute, n(77), "Make", "of no vehicle"),
+		emit(t, info.Registry, minted, n(1), huge, common.Address{1}, "huge"),
+		emit(t, info.Grants, permissions, common.Address{0xee}, n(1), n(12), common.Address{1}, n(9), n(0), "other asset"),
+		types.Log{Address: common.Address(info.Registry)}, short,
+		emit(t, info.Registry, minted, n(1), n(3), common.Address{1}, "good"))
+	f.step(t)
+	if v, ok := f.Vehicle(3); !ok || v.Definition != "good" {
+		t.Error("the good event after the odd ones is missing")
+	}
+	if text, _ := f.Dump(); strings.Count(text, "\n") != 1 {
+		t.Errorf("odd events left facts:\n%s", text)
+	}
+}
+
+func TestForksEndAtTheSameRegistry(t *testing.T) {
+	random := func(rnd *rand.Rand) []types.Log {
+		var out []types.Log
+		for range rnd.IntN(4) {
+			id, who := n(1+rnd.Uint64N(5)), common.Address{byte(1 + rnd.IntN(4))}
+			switch rnd.IntN(4) {
+			case 0:
+				out = append(out, emit(t, info.Registry, minted, n(1), id, who, "d"))
+			case 1:
+				out = append(out, emit(t, info.Vehicle, transfer, common.Address{1}, who, id))
+			default:
+				out = append(out, emit(t, info.Grants, permissions, common.Address(info.Vehicle), id, n(rnd.Uint64N(4)*4), who, n(99), n(0), ""))
+			}
+		}
+		return out
+	}
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		c := newFakeChain()
+		f := follow(t, c)
+		for range 30 {
+			if len(c.blocks) > 3 && rnd.IntN(3) == 0 {
+				c.blocks = c.blocks[:len(c.blocks)-1-rnd.IntN(len(c.blocks)-2)]
+				for range 1 + rnd.IntN(4) { // another branch, shorter or longer than the old one
+					c.grow(byte(1+rnd.IntN(250)), random(rnd)...)
+				}
+			}
+			c.grow(byte(rnd.IntN(250)), random(rnd)...)
+			if rnd.IntN(2) == 0 {
+				f.step(t)
+			}
+		}
+		f.step(t)
+		straight := follow(t, c)
+		straight.step(t)
+		got, _ := f.Dump()
+		want, _ := straight.Dump()
+		if got != want {
+			t.Fatalf("seed %d: after forks\n%s\nwant\n%s", seed, got, want)
+		}
+	}
+}
+
+func TestALaggingHeadDoesNotBringARevokedGrantBack(t *testing.T) {
+	app := common.Address{0xc}
+	c := newFakeChain()
+	f := follow(t, c)
+	c.grow(0, emit(t, info.Registry, minted, n(1), n(1), common.Address{1}, "d"),
+		emit(t, info.Grants, permissions, common.Address(info.Vehicle), n(1), n(12), app, n(1e12), n(0), ""))
+	c.grow(0, emit(t, info.Grants, permissions, common.Address(info.Vehicle), n(1), n(0), app, n(0), n(0), ""))
+	f.step(t)
+	c.blocks = c.blocks[:2]
+	if err := f.Step(t.Context()); err == nil {
+		t.Error("a head that went back was taken for progress")
+	}
+	if _, ok := f.Grant(1, sayso.Address(app)); ok {
+		t.Error("the revoked grant is back")
+	}
+}
+
+func TestTopicsAreThoseOfTheSpecification(t *testing.T) {
+	file, err := os.Open("../../../shared/spec/contracts-events-indexed.tsv")
+	if err != nil {
+		t.Skip("the specification is not beside the repository:", err)
+	}
+	defer file.Close()
+	r := csv.NewReader(file)
+	r.Comma, r.LazyQuotes, r.FieldsPerRecord = '\t', true, -1
+	rows, err := r.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	topics := map[string]string{}
+	for _, row := range rows {
+		if len(row) > 2 {
+			topics[strings.Split(row[0], " ")[0]+" "+shape(row[2])] = row[1]
+		}
+	}
+	contracts := map[sayso.Address]string{
+		info.Registry: "DIMORegistry", info.Vehicle: "VehicleId", info.Manufacturer: "VehicleId",
+		info.AftermarketDevice: "AftermarketDeviceId", info.Grants: "Sacd", info.DevLicense: "DevLicenseDimo",
+	}
+	for _, e := range table(info) {
+		want, ok := topics[contracts[e.contract(info)]+" "+shape(e.signature)]
+		_, topic, err := parseSignature(e.signature)
+		if err != nil || !ok || topic.Hex() != want {
+			t.Errorf("%s: topic %s, the specification has %q (%v)", e.signature, topic.Hex(), want, err)
+		}
+	}
+}
+
+// shape drops the argument names of a signature.
+func shape(signature string) string {
+	name, list, _ := strings.Cut(strings.TrimSuffix(signature, ")"), "(")
+	var kinds []string
+	for _, part := range strings.Split(list, ",") {
+		words := strings.Fields(part)
+		if len(words) == 0 {
+			continue
+		}
+		kinds = append(kinds, strings.Join(words[:max(1, len(words)-1)], " "))
+	}
+	return name + "(" + strings.Join(kinds, ",") + ")"
+}
