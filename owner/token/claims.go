@@ -1,0 +1,171 @@
+package token
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"sayso"
+)
+
+// How long tokens live (spec api 1.1).
+const (
+	DeveloperTerm = 14 * 24 * time.Hour
+	VehicleTerm   = 10 * time.Minute
+)
+
+// Audience is what a vehicle token is for unless the exchange asks otherwise.
+const Audience = "dimo.zone"
+
+// The clients that need no licence.
+const (
+	DriverClient = "dimo-driver"  // people: an account that signs for itself
+	DeviceClient = "sayso-device" // devices: the key registered on chain signs
+)
+
+// Developer are the claims of a developer token (spec api 1.4).
+type Developer struct {
+	jwt.Claims
+	ProviderID string         `json:"provider_id"`
+	Email      string         `json:"email"`
+	Verified   bool           `json:"email_verified"`
+	Address    *sayso.Address `json:"ethereum_address,omitempty"`
+	AtHash     string         `json:"at_hash,omitempty"`
+}
+
+// EventFilter is a granted filter on cloud events; it is part of the wire form
+// of a vehicle token.
+type EventFilter struct {
+	EventType string   `json:"event_type"`
+	Source    string   `json:"source"`
+	IDs       []string `json:"ids"`
+	Tags      []string `json:"tags"`
+}
+
+// Vehicle are the claims of a vehicle token (spec api 1.6). Grantee is ours: who
+// the grant is decided for again at every read.
+type Vehicle struct {
+	jwt.Claims
+	Asset       string        `json:"asset"`
+	Permissions []string      `json:"permissions"`
+	Contract    string        `json:"contract_address"`
+	TokenID     string        `json:"token_id"`
+	Privileges  []int         `json:"privilege_ids"`
+	CloudEvents events        `json:"cloud_events"`
+	Grantee     sayso.Address `json:"ethereum_address"`
+}
+
+type events struct {
+	Events []EventFilter `json:"events"`
+}
+
+// Set is what the token claims: the named permissions, or the numbers where a
+// token has only those.
+func (v *Vehicle) Set() sayso.Permissions {
+	var set sayso.Permissions
+	for _, name := range v.Permissions {
+		if p, ok := sayso.ParsePermission(name); ok {
+			set = set.With(p)
+		}
+	}
+	if len(v.Permissions) == 0 {
+		for _, n := range v.Privileges {
+			if n > 0 && n < 128 {
+				set = set.With(sayso.Permission(n))
+			}
+		}
+	}
+	return set
+}
+
+// sign makes a compact RS256 token.
+func (i *Issuer) sign(claims any) (string, error) {
+	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", i.kid)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: i.key}, options)
+	if err != nil {
+		return "", err
+	}
+	return jwt.Signed(signer).Claims(claims).Serialize()
+}
+
+// subject is the `sub` of a developer token: a protobuf message of two strings,
+// the user id and the connector, in base64url (spec api 1.4).
+func subject(a sayso.Address) string {
+	var b []byte
+	for field, s := range []string{a.String(), "web3"} {
+		b = append(b, byte(field+1)<<3|2, byte(len(s)))
+		b = append(b, s...)
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// subjectAddress reads the user id of such a `sub`.
+func subjectAddress(s string) (sayso.Address, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) < 2 || b[0] != 1<<3|2 || len(b) < 2+int(b[1]) {
+		return sayso.Address{}, fmt.Errorf("the subject of the token is not of the expected form")
+	}
+	return sayso.ParseAddress(string(b[2 : 2+int(b[1])]))
+}
+
+// developerTokens issues the access and the id token of a sign-in.
+func (i *Issuer) developerTokens(client string, who sayso.Address, withAddress bool, now time.Time) (access, id string, err error) {
+	c := Developer{
+		Claims: jwt.Claims{
+			Issuer: i.URL, Subject: subject(who), Audience: jwt.Audience{client},
+			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(DeveloperTerm)),
+		},
+		ProviderID: "web3",
+	}
+	if withAddress {
+		c.Address = &who
+	}
+	if access, err = i.sign(c); err != nil {
+		return "", "", err
+	}
+	sum := sha256.Sum256([]byte(access))
+	c.AtHash = base64.RawURLEncoding.EncodeToString(sum[:16])
+	id, err = i.sign(c)
+	return access, id, err
+}
+
+// vehicleToken issues what an exchange gives.
+func (i *Issuer) vehicleToken(sub string, audience []string, asset sayso.DID, who sayso.Address, set sayso.Permissions, now time.Time) (string, error) {
+	v := Vehicle{
+		Claims: jwt.Claims{
+			Issuer: i.URL, Subject: sub, Audience: audience,
+			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(VehicleTerm)),
+		},
+		Asset: asset.String(), Contract: asset.Address.Lower(), TokenID: asset.Token.String(), Grantee: who,
+		Permissions: []string{}, Privileges: []int{}, CloudEvents: events{[]EventFilter{}},
+	}
+	for _, p := range set.List() {
+		v.Permissions = append(v.Permissions, p.String())
+		v.Privileges = append(v.Privileges, int(p))
+	}
+	return i.sign(v)
+}
+
+// ParseSet reads permissions as names of tokens or enums, or as numbers.
+func ParseSet(list []string) (sayso.Permissions, error) {
+	var set sayso.Permissions
+	for _, s := range list {
+		if n, err := strconv.Atoi(s); err == nil && n > 0 && n < 128 {
+			set = set.With(sayso.Permission(n))
+			continue
+		}
+		p, ok := sayso.ParsePermission(s)
+		if !ok {
+			if p, ok = sayso.ParsePermission("privilege:" + s); !ok {
+				return set, fmt.Errorf("%q is not a permission: want a number or a name such as %s", s, sayso.NonLocationHistory)
+			}
+		}
+		set = set.With(p)
+	}
+	return set, nil
+}

@@ -1,0 +1,146 @@
+package token
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"sayso"
+)
+
+// maxBody is the size limit of a token request.
+const maxBody = 1 << 20
+
+// Routes adds the sign-in, the exchange and both issuers' discovery to a mux.
+// The hosts auth.* and auth-roles-rights.* are answered at their root; on the
+// node's own host each issuer lives under the path of its URL.
+func Routes(mux *http.ServeMux, s *SignIn, x *Exchange, paths [2]string) {
+	mux.HandleFunc("POST /auth/web3/generate_challenge", s.serveChallenge)
+	mux.HandleFunc("POST /auth/web3/submit_challenge", s.serveSubmit)
+	mux.HandleFunc("POST /v1/tokens/exchange", x.serve)
+	for i, issuer := range []*Issuer{s.Issuer, x.Issuer} {
+		mux.HandleFunc("GET "+paths[i]+"/.well-known/openid-configuration", issuer.ServeDiscovery)
+		mux.HandleFunc("GET "+paths[i]+"/keys", issuer.ServeKeys)
+	}
+}
+
+// ServeDiscovery answers the OpenID Connect discovery document.
+func (i *Issuer) ServeDiscovery(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "max-age=300, must-revalidate")
+	reply(w, http.StatusOK, map[string]any{
+		"issuer": i.URL, "jwks_uri": i.URL + "/keys",
+		"authorization_endpoint": i.URL + "/auth/web3/generate_challenge", "token_endpoint": i.URL + "/auth/web3/submit_challenge",
+		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
+		"id_token_signing_alg_values_supported": []string{"RS256"}, "scopes_supported": []string{"openid", "email"},
+		"grant_types_supported": []string{"authorization_code"},
+		"claims_supported":      []string{"iss", "sub", "aud", "exp", "iat", "ethereum_address"},
+	})
+}
+
+// ServeKeys answers the JWK Set.
+func (i *Issuer) ServeKeys(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "max-age=300, must-revalidate")
+	reply(w, http.StatusOK, i.KeySet())
+}
+
+func (s *SignIn) serveChallenge(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	state, text, err := s.Challenge(Request{r.FormValue("client_id"), r.FormValue("domain"), r.FormValue("scope"), r.FormValue("address")})
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, map[string]string{"state": state, "challenge": text})
+}
+
+func (s *SignIn) serveSubmit(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if grant := r.FormValue("grant_type"); grant != "authorization_code" {
+		fail(w, sayso.Fail(sayso.Invalid, "token.Submit", "grant_type must be authorization_code"))
+		return
+	}
+	t, err := s.Submit(r.Context(), r.FormValue("client_id"), r.FormValue("domain"), r.FormValue("state"), r.FormValue("signature"))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+	reply(w, http.StatusOK, map[string]any{
+		"access_token": t.Access, "token_type": "bearer", "expires_in": int(t.Expires.Seconds()) - 1, "id_token": t.ID,
+	})
+}
+
+func (x *Exchange) serve(w http.ResponseWriter, r *http.Request) {
+	raw, err := Bearer(r.Header.Get("Authorization"))
+	if err != nil || raw == "" {
+		http.Error(w, "Missing or malformed JWT", http.StatusBadRequest)
+		return
+	}
+	if _, err := x.Callers.Verify(raw, "", x.Clock.Now()); err != nil {
+		http.Error(w, "Invalid or expired JWT", http.StatusUnauthorized)
+		return
+	}
+	var body Body
+	in, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil || json.Unmarshal(in, &body) != nil {
+		fail(w, sayso.Fail(sayso.Invalid, "token.Exchange", "Couldn't parse request body."))
+		return
+	}
+	t, err := x.Trade(raw, body)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, map[string]string{"token": t})
+}
+
+// fail answers an error in every shape that clients read: code and message,
+// status, and the OAuth pair; a refusal adds what is missing and how to ask.
+func fail(w http.ResponseWriter, err error) {
+	f := sayso.FaultOf(err)
+	message := sayso.MessageOf(err)
+	body := map[string]any{
+		"code": f.Status(), "status": f.Status(), "message": message,
+		"error": oauth(f), "error_description": message,
+	}
+	var r *Refusal
+	if errors.As(err, &r) {
+		body["missing"], body["reason"], body["ask"] = r.Missing, r.Reason, r.Ask
+	}
+	if f == sayso.Busy {
+		w.Header().Set("Retry-After", strconv.Itoa(60))
+	}
+	reply(w, f.Status(), body)
+}
+
+func oauth(f sayso.Fault) string {
+	switch f {
+	case sayso.Unauthorized:
+		return "invalid_client"
+	case sayso.Denied:
+		return "access_denied"
+	case sayso.Busy:
+		return "temporarily_unavailable"
+	case sayso.Internal:
+		return "server_error"
+	}
+	return "invalid_request"
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body)
+}
+
+// HostIssuer says which issuer answers discovery at the root of a host.
+func HostIssuer(host string, developer, vehicle *Issuer) *Issuer {
+	if strings.HasPrefix(host, "auth-roles-rights.") {
+		return vehicle
+	}
+	return developer
+}

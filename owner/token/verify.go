@@ -1,0 +1,114 @@
+package token
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"sayso"
+)
+
+// leeway is how much the clocks of issuer and verifier may differ.
+const leeway = time.Minute
+
+// maxTokenBytes is far above any token we issue.
+const maxTokenBytes = 8192
+
+// verified is how many tokens whose signature was checked are remembered, so
+// that a caller's next request costs a hash instead of an RSA operation.
+const verified = 16384
+
+// Verifier checks tokens of one issuer. It never takes the algorithm or a key
+// from the token: RS256 and the issuer's own key alone.
+type Verifier[C any] struct {
+	issuer *Issuer
+	std    func(*C) *jwt.Claims
+
+	mu    sync.Mutex
+	known map[[32]byte]*C
+}
+
+// NewDeveloperVerifier checks developer tokens.
+func NewDeveloperVerifier(i *Issuer) *Verifier[Developer] {
+	return &Verifier[Developer]{issuer: i, std: func(c *Developer) *jwt.Claims { return &c.Claims }, known: map[[32]byte]*Developer{}}
+}
+
+// NewVehicleVerifier checks vehicle tokens.
+func NewVehicleVerifier(i *Issuer) *Verifier[Vehicle] {
+	return &Verifier[Vehicle]{issuer: i, std: func(c *Vehicle) *jwt.Claims { return &c.Claims }, known: map[[32]byte]*Vehicle{}}
+}
+
+// Verify returns the claims of a token that the issuer signed, that is in its
+// time and, where an audience is given, that is for it. The claims are shared:
+// they must not be changed.
+func (v *Verifier[C]) Verify(raw, audience string, now time.Time) (*C, error) {
+	refuse := func(why string) (*C, error) { return nil, sayso.Fail(sayso.Unauthorized, "token.Verify", why) }
+	if raw == "" || len(raw) > maxTokenBytes {
+		return refuse("missing or oversized token")
+	}
+	c, err := v.signed(raw)
+	if err != nil {
+		return refuse("not a token of this node")
+	}
+	std := v.std(c)
+	switch {
+	case std.Issuer != v.issuer.URL:
+		return refuse("the token is of another issuer")
+	case std.Expiry == nil || !now.Before(std.Expiry.Time()):
+		return refuse("the token has expired")
+	case std.IssuedAt == nil || std.IssuedAt.Time().After(now.Add(leeway)):
+		return refuse("the token is from the future")
+	case std.NotBefore != nil && std.NotBefore.Time().After(now.Add(leeway)):
+		return refuse("the token is not valid yet")
+	case audience != "" && !slices.Contains(std.Audience, audience):
+		return refuse("the token is for another audience")
+	}
+	return c, nil
+}
+
+// signed checks the signature, or finds that it was checked before.
+func (v *Verifier[C]) signed(raw string) (*C, error) {
+	sum := sha256.Sum256([]byte(raw))
+	v.mu.Lock()
+	c, ok := v.known[sum]
+	v.mu.Unlock()
+	if ok {
+		return c, nil
+	}
+	t, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Headers) != 1 || t.Headers[0].KeyID != v.issuer.kid {
+		return nil, sayso.Fail(sayso.Unauthorized, "token.Verify", "unknown key")
+	}
+	c = new(C)
+	if err := t.Claims(&v.issuer.key.PublicKey, c); err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.known) >= verified {
+		clear(v.known)
+	}
+	v.known[sum] = c
+	return c, nil
+}
+
+// Bearer reads the token of an Authorization header. A header of another form
+// is an error; none at all is not.
+func Bearer(header string) (string, error) {
+	if header == "" {
+		return "", nil
+	}
+	scheme, raw, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(raw) == "" {
+		return "", sayso.Fail(sayso.Unauthorized, "token.Bearer", "the Authorization header is not of the form: Bearer <token>")
+	}
+	return strings.TrimSpace(raw), nil
+}
