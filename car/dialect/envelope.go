@@ -1,0 +1,348 @@
+// Package dialect turns what a source sends into readings and events: bytes to
+// an envelope, the payload of an envelope to a message. Everything in it is a
+// pure function of bytes, catalogue and time. The dialects themselves are in
+// packages below.
+package dialect
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"sayso"
+	"sayso/car/dialect/internal/jsonscan"
+	"sayso/car/dialect/message"
+)
+
+// MaxHeader is the largest envelope without its payload, as [Encode] writes
+// it, in bytes (spec ingest 1.5).
+const MaxHeader = 8192
+
+// Arrival is what the door knows about a message besides its bytes.
+type Arrival struct {
+	// Source is the proven sender; the member source of the envelope does not
+	// count then. If it is zero, the member must be an address.
+	Source sayso.Address
+	// Producer stands in where the envelope names none. Without it such an
+	// envelope is refused.
+	Producer sayso.DID
+	// Time is when the message arrived; it stands in where the envelope has no
+	// time.
+	Time time.Time
+}
+
+// Envelope reads one CloudEvent in the JSON form (spec ingest 1.1 to 1.5). Of
+// members with the same name the first counts; a header member that should be
+// a text and is none reads as empty. An envelope without an id gets the hash of
+// its bytes, so that the same bytes sent again are known again. The type may be
+// empty; what it is kept as follows from the payload.
+//
+// The payload of the result is the part of body where it stands, so body may
+// not be changed afterwards. The error is [sayso.Invalid] and says which rule
+// was broken.
+func Envelope(body []byte, from Arrival) (sayso.CloudEvent, error) {
+	e := envelope{from: from, size: len(body)}
+	if err := e.read(body); err != nil {
+		return sayso.CloudEvent{}, invalid("the envelope is %v", err)
+	}
+	for _, step := range []func(*envelope) error{
+		(*envelope).identifiers, (*envelope).payload, (*envelope).parties, (*envelope).moment,
+	} {
+		if err := step(&e); err != nil {
+			return sayso.CloudEvent{}, err
+		}
+	}
+	if e.ID == "" {
+		sum := sha256.Sum256(body)
+		e.ID = hex.EncodeToString(sum[:16])
+	}
+	if err := e.headerSize(); err != nil {
+		return sayso.CloudEvent{}, err
+	}
+	return e.CloudEvent, nil
+}
+
+func invalid(format string, args ...any) error {
+	return sayso.Fail(sayso.Invalid, "dialect.Envelope", fmt.Sprintf(format, args...))
+}
+
+// envelope is a CloudEvent on its way, with the members that need a second
+// look.
+type envelope struct {
+	sayso.CloudEvent
+	from                      Arrival
+	size                      int
+	source, subject, producer string
+	time, data, base64        []byte
+	seen                      uint32
+}
+
+// The members of an envelope; each has a bit in envelope.seen.
+const (
+	seenVersion = 1 << iota
+	seenType
+	seenSource
+	seenSubject
+	seenProducer
+	seenID
+	seenTime
+	seenContentType
+	seenSchema
+	seenDataVersion
+	seenSignature
+	seenRawEventID
+	seenTags
+	seenData
+	seenBase64
+)
+
+func (e *envelope) read(body []byte) error {
+	c := jsonscan.New(body)
+	if kind := c.Kind(); kind != jsonscan.Object && c.Err() == nil {
+		return fmt.Errorf("%s, want one object", kind)
+	}
+	if c.Open() {
+		for name, ok := c.Member(); ok; name, ok = c.Member() {
+			e.member(&c, name)
+		}
+	}
+	return c.End()
+}
+
+func (e *envelope) member(c *jsonscan.Cursor, name []byte) {
+	switch string(name) {
+	case "specversion":
+		c.Skip()
+		e.seen |= seenVersion
+	case "type":
+		e.text(c, seenType, &e.Type)
+	case "source":
+		e.text(c, seenSource, &e.source)
+	case "subject":
+		e.text(c, seenSubject, &e.subject)
+	case "producer":
+		e.text(c, seenProducer, &e.producer)
+	case "id":
+		e.text(c, seenID, &e.ID)
+	case "datacontenttype":
+		e.text(c, seenContentType, &e.DataContentType)
+	case "dataschema":
+		e.text(c, seenSchema, &e.DataSchema)
+	case "dataversion":
+		e.text(c, seenDataVersion, &e.DataVersion)
+	case "signature":
+		e.text(c, seenSignature, &e.Signature)
+	case "raweventid":
+		e.text(c, seenRawEventID, &e.RawEventID)
+	case "time":
+		e.raw(c, seenTime, &e.time)
+	case "data":
+		e.raw(c, seenData, &e.data)
+	case "data_base64":
+		e.raw(c, seenBase64, &e.base64)
+	case "tags":
+		e.tags(c)
+	default:
+		raw := c.Skip()
+		if _, again := e.Extras[string(name)]; again || raw == nil {
+			return
+		}
+		if e.Extras == nil {
+			e.Extras = map[string][]byte{}
+		}
+		e.Extras[string(name)] = raw
+	}
+}
+
+// first says whether a member is met for the first time.
+func (e *envelope) first(bit uint32) bool {
+	again := e.seen&bit != 0
+	e.seen |= bit
+	return !again
+}
+
+func (e *envelope) text(c *jsonscan.Cursor, bit uint32, to *string) {
+	if c.Kind() != jsonscan.String {
+		c.Skip()
+		e.first(bit)
+		return
+	}
+	if t := c.Text(); e.first(bit) {
+		*to = string(t)
+	}
+}
+
+func (e *envelope) raw(c *jsonscan.Cursor, bit uint32, to *[]byte) {
+	if raw := c.Skip(); e.first(bit) {
+		*to = raw
+	}
+}
+
+// tags reads a list of texts; an element that is none reads as empty.
+func (e *envelope) tags(c *jsonscan.Cursor) {
+	if c.Kind() != jsonscan.Array || !e.first(seenTags) {
+		e.first(seenTags)
+		c.Skip()
+		return
+	}
+	c.Open()
+	for c.Element() {
+		if c.Kind() == jsonscan.String {
+			e.Tags = append(e.Tags, string(c.Text()))
+		} else {
+			c.Skip()
+			e.Tags = append(e.Tags, "")
+		}
+	}
+}
+
+// identifiers checks the alphabet of the members that name things.
+func (e *envelope) identifiers() error {
+	for _, m := range [...]struct{ name, value string }{
+		{"id", e.ID}, {"type", e.Type}, {"subject", e.subject}, {"producer", e.producer},
+		{"datacontenttype", e.DataContentType}, {"dataschema", e.DataSchema}, {"dataversion", e.DataVersion},
+	} {
+		for i := range len(m.value) {
+			if !identifierChar(m.value[i]) {
+				return invalid("%s %q may hold only letters, digits and - _ / , . : and space", m.name, message.Clip(m.value))
+			}
+		}
+	}
+	return nil
+}
+
+func identifierChar(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= ':':
+		return true
+	}
+	return c == '-' || c == '_' || c == '/' || c == ',' || c == '.' || c == ' '
+}
+
+const contentJSON = "application/json"
+
+// payload takes data or data_base64.
+func (e *envelope) payload() error {
+	if e.seen&seenData != 0 && e.seen&seenBase64 != 0 {
+		return invalid("data and data_base64 are both present; only one is allowed")
+	}
+	if e.seen&seenBase64 == 0 {
+		switch e.DataContentType {
+		case "":
+			e.DataContentType = contentJSON
+		case contentJSON:
+		default:
+			return invalid("datacontenttype %q is not allowed with data: want %s", e.DataContentType, contentJSON)
+		}
+		e.Data = e.data
+		return nil
+	}
+	switch e.DataContentType {
+	case contentJSON, "image/png", "image/jpeg", "application/pdf":
+	case "":
+		return invalid("data_base64 needs a datacontenttype")
+	default:
+		return invalid("datacontenttype %q is not allowed: want %s, image/png, image/jpeg or application/pdf", e.DataContentType, contentJSON)
+	}
+	c := jsonscan.New(e.base64)
+	if c.Kind() != jsonscan.String {
+		return invalid("data_base64 is %s, want a text", c.Kind())
+	}
+	data, err := decodeBase64(c.Text())
+	if err != nil {
+		return invalid("data_base64 is not standard base64: %v", err)
+	}
+	e.Data, e.Base64 = data, true
+	return nil
+}
+
+// decodeBase64 accepts the one way to write the bytes, so that the text can be
+// had back from them.
+func decodeBase64(text []byte) ([]byte, error) {
+	for i, c := range text {
+		if c == '\n' || c == '\r' {
+			return nil, base64.CorruptInputError(i)
+		}
+	}
+	return base64.StdEncoding.Strict().AppendDecode(nil, text)
+}
+
+// parties reads source, producer and subject.
+func (e *envelope) parties() (err error) {
+	e.Source = e.from.Source
+	if e.Source.IsZero() {
+		if e.Source, err = sayso.ParseAddress(e.source); err != nil {
+			return invalid("source: %v", err)
+		}
+	}
+	e.Producer = e.from.Producer
+	if e.producer != "" {
+		if e.Producer, err = token("producer", e.producer); err != nil {
+			return err
+		}
+	}
+	if e.Producer.Method == "" {
+		return invalid("producer is missing: want the did:erc721 of the device that measured")
+	}
+	if e.subject == "" {
+		e.Subject = e.Producer
+		return nil
+	}
+	e.Subject, err = token("subject", e.subject)
+	return err
+}
+
+// token reads the DID of a token, also in the legacy form.
+func token(member, s string) (sayso.DID, error) {
+	d, err := sayso.ParseDID(s)
+	if err != nil {
+		return d, invalid("%s: %v", member, err)
+	}
+	if d.Method != sayso.MethodERC721 {
+		return d, invalid("%s: %q is not the DID of a token: want did:erc721:<chain>:<contract>:<token>", member, s)
+	}
+	return d, nil
+}
+
+// moment reads the time. An envelope from the future would stay the newest of
+// its vehicle until then, so it is refused.
+func (e *envelope) moment() error {
+	e.Time = e.from.Time.UTC()
+	c := jsonscan.New(e.time)
+	switch kind := c.Kind(); kind {
+	case jsonscan.None, jsonscan.Null:
+		return nil
+	case jsonscan.String:
+		var t time.Time
+		text := c.Text()
+		if t.UnmarshalText(text) != nil {
+			return invalid("time %q is not of RFC 3339, such as 2025-03-04T12:00:00Z", message.Clip(string(text)))
+		}
+		if t.IsZero() {
+			return nil
+		}
+		if t.After(e.from.Time.Add(message.Ahead)) {
+			return invalid("time %s is more than %d minutes ahead", t.UTC().Format(time.RFC3339Nano), message.Ahead/time.Minute)
+		}
+		e.Time = t.UTC()
+		return nil
+	default:
+		return invalid("time is %s, want a text of RFC 3339", kind)
+	}
+}
+
+// headerSize checks the size of the envelope without its payload. Most
+// envelopes are so small that they need not be written out for it: what
+// [Encode] adds to what was received is less than slack.
+func (e *envelope) headerSize() error {
+	const slack = 600
+	if e.size-len(e.data)-len(e.base64)+slack <= MaxHeader {
+		return nil
+	}
+	if n := len(appendHeader(nil, e.CloudEvent)) + len("}"); n > MaxHeader {
+		return invalid("the envelope without its payload has %d bytes, over %d", n, MaxHeader)
+	}
+	return nil
+}

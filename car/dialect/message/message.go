@@ -1,0 +1,205 @@
+// Package message is what the dialects have in common: what becomes of a
+// payload, which times are believed, and how the halves of a position are
+// joined. A dialect reads its own format and hands each value to a [Builder],
+// which checks it alone; a value that is refused costs no other value.
+package message
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"sayso"
+	"sayso/car/catalogue"
+)
+
+// Message is a decoded payload.
+type Message struct {
+	Readings []sayso.Reading   // by time, then signal; no two of the same signal and time
+	Events   []sayso.Event     // by time, then name; no two of the same name and time
+	VIN      string            // vehicle identification or chassis number, or empty
+	Rejected []sayso.Rejection // what was refused, and why
+	// Types are the types under which the cloud event is kept (spec ingest
+	// 2.1), in the order fingerprint, status, events. A list whose values were
+	// all refused still counts.
+	Types []string
+}
+
+// MaxRejections is how many rejections a message carries; one more says how
+// many were left out.
+const MaxRejections = 1000
+
+// Limits of the parts of an event.
+const (
+	MaxMetadata = 16 << 10 // bytes
+	MaxTags     = 64
+	MaxTag      = 128 // bytes
+)
+
+// Builder collects a message. The zero value is not usable; see [NewBuilder].
+type Builder struct {
+	catalogue *catalogue.Catalogue
+	position  *catalogue.Signal
+	window    Window
+	from, to  sayso.Instant
+	message   Message
+	leftOut   int
+}
+
+// NewBuilder starts a message. Room is how many readings are expected.
+func NewBuilder(cat *catalogue.Catalogue, w Window, room int) *Builder {
+	b := &Builder{catalogue: cat, position: cat.Signal(PositionSignal), window: w}
+	b.from, b.to = w.bounds()
+	if room > 0 {
+		b.message.Readings = make([]sayso.Reading, 0, room)
+	}
+	return b
+}
+
+// Reject notes a value that is not accepted. Both texts may come from the
+// sender; they are shortened.
+func (b *Builder) Reject(name, reason string) {
+	if len(b.message.Rejected) == MaxRejections {
+		b.leftOut++
+		return
+	}
+	b.message.Rejected = append(b.message.Rejected, sayso.Rejection{Name: Clip(name), Reason: reason})
+}
+
+// Reading takes a value of a signal if the catalogue and the window allow it.
+func (b *Builder) Reading(s *catalogue.Signal, at time.Time, v sayso.Value) {
+	t := sayso.At(at)
+	if t < b.from || t > b.to {
+		b.Reject(s.Name, b.window.Check(at).Error())
+		return
+	}
+	if s.Computed() {
+		b.Reject(s.Name, "this signal is computed when it is read; send "+PositionSignal)
+		return
+	}
+	if err := s.Check(v); err != nil {
+		b.Reject(s.Name, err.Error())
+		return
+	}
+	b.message.Readings = append(b.message.Readings, sayso.Reading{Signal: s.ID, Time: t, Value: v})
+}
+
+// Position takes a position. A dilution of precision or a heading that is no
+// such thing is refused alone and becomes 0.
+func (b *Builder) Position(at time.Time, l sayso.Location) {
+	if err := catalogue.CheckHDOP(l.HDOP); err != nil {
+		b.Reject(PositionSignal+".hdop", err.Error())
+		l.HDOP = 0
+	}
+	if err := catalogue.CheckHeading(l.Heading); err != nil {
+		b.Reject(PositionSignal+".heading", err.Error())
+		l.Heading = 0
+	}
+	b.Reading(b.position, at, sayso.LocationValue(l))
+}
+
+// Event takes an event if its name has the form category.name and its time is
+// within the window. Metadata must be JSON or empty and is the caller's to
+// check; see [Builder.Reject].
+func (b *Builder) Event(e sayso.Event, at time.Time) {
+	if !catalogue.ValidEventName(e.Name) {
+		b.Reject(e.Name, "an event's name has the form category.name")
+		return
+	}
+	e.Time = sayso.At(at)
+	if e.Time < b.from || e.Time > b.to {
+		b.Reject(e.Name, b.window.Check(at).Error())
+		return
+	}
+	b.message.Events = append(b.message.Events, e)
+}
+
+// VIN takes an identification number and says whether it is one.
+func (b *Builder) VIN(vin string) bool {
+	if !ValidVIN(vin) {
+		b.Reject("vin", fmt.Sprintf("%q is neither a vehicle identification number nor a chassis number", Clip(vin)))
+		return false
+	}
+	b.message.VIN = vin
+	return true
+}
+
+// Kept notes the types under which the cloud event is kept.
+func (b *Builder) Kept(fingerprint, status, events bool) {
+	for _, t := range []struct {
+		is   bool
+		name string
+	}{{fingerprint, sayso.TypeFingerprint}, {status, sayso.TypeStatus}, {events, sayso.TypeEvents}} {
+		if t.is {
+			b.message.Types = append(b.message.Types, t.name)
+		}
+	}
+}
+
+// Message sorts what was taken. Of several values of a signal at one time the
+// last stays (spec ingest 1.9); the others are noted as rejected.
+func (b *Builder) Message() Message {
+	m := &b.message
+	byTime := func(x, y sayso.Reading) int {
+		if c := cmp.Compare(x.Time, y.Time); c != 0 {
+			return c
+		}
+		return cmp.Compare(x.Signal, y.Signal)
+	}
+	if !slices.IsSortedFunc(m.Readings, byTime) {
+		slices.SortStableFunc(m.Readings, byTime)
+	}
+	m.Readings = keepLast(m.Readings, func(x, y sayso.Reading) bool {
+		same := x.Signal == y.Signal && x.Time == y.Time
+		if same {
+			b.Reject(b.catalogue.ByID(x.Signal).Name, superseded)
+		}
+		return same
+	})
+	slices.SortStableFunc(m.Events, func(x, y sayso.Event) int {
+		if c := cmp.Compare(x.Time, y.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(x.Name, y.Name)
+	})
+	m.Events = keepLast(m.Events, func(x, y sayso.Event) bool {
+		same := x.Name == y.Name && x.Time == y.Time
+		if same {
+			b.Reject(x.Name, superseded)
+		}
+		return same
+	})
+	if b.leftOut > 0 {
+		m.Rejected = append(m.Rejected, sayso.Rejection{Reason: fmt.Sprintf("%d more values were refused", b.leftOut)})
+	}
+	return *m
+}
+
+const superseded = "the message holds a later value for the same time"
+
+// keepLast drops each element that its successor replaces.
+func keepLast[T any](list []T, replaced func(x, y T) bool) []T {
+	out := list[:0]
+	for i := range list {
+		if i+1 == len(list) || !replaced(list[i], list[i+1]) {
+			out = append(out, list[i])
+		}
+	}
+	return out
+}
+
+// Clip shortens a sender's text to about 100 bytes.
+func Clip(s string) string {
+	const most = 100
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}

@@ -1,0 +1,304 @@
+// Package standard reads the payload `default/v1.0`, which every integration
+// without a format of its own sends (spec ingest 2.1):
+//
+//	{"signals": [{"name", "timestamp", "value"}],
+//	 "vin": "…",
+//	 "events": [{"name", "timestamp", "durationNs", "metadata", "tags"}]}
+//
+// All three members may be missing, not all at once. Each value is judged
+// alone. A signal without a timestamp is refused, because the time of the
+// envelope is when it was sent and not when it was measured. A number may be
+// written as text; a boolean is not a number. An event's name, timestamp and
+// duration must be right; metadata or tags that are wrong are left out and the
+// event stays.
+package standard
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"sayso"
+	"sayso/car/catalogue"
+	"sayso/car/dialect/internal/jsonscan"
+	"sayso/car/dialect/message"
+)
+
+// Version is the dataversion of the payload.
+const Version = "default/v1.0"
+
+// bytesPerSignal is a guess that makes room for readings at once.
+const bytesPerSignal = 100
+
+// Decode reads the payload of a cloud event. The error is [sayso.Invalid]: the
+// payload is not a JSON object, or it holds nothing of the three.
+func Decode(cat *catalogue.Catalogue, ce sayso.CloudEvent, w message.Window) (message.Message, error) {
+	c := jsonscan.New(ce.Data)
+	if kind := c.Kind(); kind != jsonscan.Object {
+		return message.Message{}, invalid("the payload is " + kind.String() + ", want an object with signals, vin or events")
+	}
+	d := decoder{
+		catalogue: cat,
+		cursor:    &c,
+		builder:   message.NewBuilder(cat, w, min(len(ce.Data)/bytesPerSignal, 1024)),
+	}
+	d.payload()
+	if err := c.End(); err != nil {
+		return message.Message{}, invalid("the payload is " + err.Error())
+	}
+	if !d.vin && !d.status && !d.events {
+		m := d.builder.Message()
+		if len(m.Rejected) > 0 {
+			return message.Message{}, invalid(m.Rejected[0].Name + ": " + m.Rejected[0].Reason)
+		}
+		return message.Message{}, invalid("the payload holds no signals, vin or events")
+	}
+	d.builder.Kept(d.vin, d.status, d.events)
+	return d.builder.Message(), nil
+}
+
+func invalid(message string) error { return sayso.Fail(sayso.Invalid, "standard.Decode", message) }
+
+type decoder struct {
+	catalogue           *catalogue.Catalogue
+	cursor              *jsonscan.Cursor
+	builder             *message.Builder
+	vin, status, events bool
+}
+
+// payload walks over the object. Of members with the same name the first
+// counts, here and everywhere below.
+func (d *decoder) payload() {
+	var signals, vin, events bool
+	d.cursor.Open()
+	for name, ok := d.cursor.Member(); ok; name, ok = d.cursor.Member() {
+		switch {
+		case string(name) == "signals" && !signals:
+			signals = true
+			d.status = d.list("signals", d.signal)
+		case string(name) == "events" && !events:
+			events = true
+			d.events = d.list("events", d.event)
+		case string(name) == "vin" && !vin:
+			vin = true
+			d.vin = d.identity()
+		default:
+			d.cursor.Skip()
+		}
+	}
+}
+
+// list reads a list of objects and says whether it has elements.
+func (d *decoder) list(name string, element func(at int)) (some bool) {
+	switch kind := d.cursor.Kind(); kind {
+	case jsonscan.Array:
+	case jsonscan.Null:
+		d.cursor.Skip()
+		return false
+	default:
+		d.builder.Reject(name, "want a list, got "+kind.String())
+		d.cursor.Skip()
+		return false
+	}
+	d.cursor.Open()
+	n := 0
+	for ; d.cursor.Element(); n++ {
+		if kind := d.cursor.Kind(); kind != jsonscan.Object {
+			d.builder.Reject(place(name, n), "want an object, got "+kind.String())
+			d.cursor.Skip()
+			continue
+		}
+		element(n)
+	}
+	return n > 0
+}
+
+// place names an element that has no name of its own.
+func place(list string, n int) string { return list + "[" + strconv.Itoa(n) + "]" }
+
+// identity reads the member vin and says whether it holds a valid one.
+func (d *decoder) identity() bool {
+	switch kind := d.cursor.Kind(); kind {
+	case jsonscan.String:
+		vin := string(d.cursor.Text())
+		return vin != "" && d.builder.VIN(vin)
+	case jsonscan.Null:
+	default:
+		d.builder.Reject("vin", "want a text, got "+kind.String())
+	}
+	d.cursor.Skip()
+	return false
+}
+
+// member is a member as written; kind is None if it is missing.
+type member struct {
+	kind jsonscan.Kind
+	raw  []byte
+}
+
+func (d *decoder) take(m *member) {
+	kind := d.cursor.Kind()
+	raw := d.cursor.Skip()
+	if m.kind == jsonscan.None {
+		m.kind, m.raw = kind, raw
+	}
+}
+
+// text is the content of a member that is a text.
+func (m member) text() []byte {
+	c := jsonscan.New(m.raw)
+	return c.Text()
+}
+
+func (d *decoder) signal(n int) {
+	var name, timestamp, value member
+	d.cursor.Open()
+	for key, ok := d.cursor.Member(); ok; key, ok = d.cursor.Member() {
+		switch string(key) {
+		case "name":
+			d.take(&name)
+		case "timestamp":
+			d.take(&timestamp)
+		case "value":
+			d.take(&value)
+		default:
+			d.cursor.Skip()
+		}
+	}
+	if d.cursor.Err() != nil {
+		return
+	}
+	if name.kind != jsonscan.String {
+		d.builder.Reject(place("signals", n), "want a text as name, got "+name.kind.String())
+		return
+	}
+	id := name.text()
+	s := d.catalogue.SignalBytes(id)
+	if s == nil {
+		d.builder.Reject(string(id), d.unknown(string(id)))
+		return
+	}
+	at, err := timeOf(timestamp)
+	if err != nil {
+		d.builder.Reject(s.Name, err.Error())
+		return
+	}
+	d.value(s, at, value)
+}
+
+// unknown is the reason for a name that is not in the catalogue.
+func (d *decoder) unknown(name string) string {
+	switch name {
+	case "currentLocationLatitude", "currentLocationLongitude":
+		return "not a signal of the catalogue; send " + message.PositionSignal + " with latitude and longitude"
+	}
+	for _, s := range d.catalogue.Signals() {
+		if s.VSS == name && !s.Computed() {
+			return "not a signal of the catalogue; its name is " + s.Name
+		}
+	}
+	return "not a signal of the catalogue"
+}
+
+func (d *decoder) value(s *catalogue.Signal, at time.Time, v member) {
+	if v.kind == jsonscan.None || v.kind == jsonscan.Null {
+		d.builder.Reject(s.Name, "no value")
+		return
+	}
+	switch {
+	case s.Kind == sayso.Number && (v.kind == jsonscan.Number || v.kind == jsonscan.String):
+		digits := v.raw
+		if v.kind == jsonscan.String {
+			digits = v.text()
+		}
+		f, err := number(digits)
+		if err != nil {
+			d.builder.Reject(s.Name, err.Error())
+			return
+		}
+		d.builder.Reading(s, at, sayso.NumberValue(f))
+	case s.Kind == sayso.Text && v.kind == jsonscan.String:
+		d.builder.Reading(s, at, sayso.TextValue(string(v.text())))
+	case s.Kind == sayso.Position && v.kind == jsonscan.Object:
+		d.position(s, at, v)
+	default:
+		d.builder.Reject(s.Name, "want a "+catalogue.KindName(s.Kind)+", got "+v.kind.String())
+	}
+}
+
+func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) {
+	c := jsonscan.New(v.raw)
+	inner := decoder{cursor: &c}
+	var latitude, longitude, hdop, heading member
+	c.Open()
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
+		switch string(key) {
+		case "latitude":
+			inner.take(&latitude)
+		case "longitude":
+			inner.take(&longitude)
+		case "hdop":
+			inner.take(&hdop)
+		case "heading":
+			inner.take(&heading)
+		default:
+			c.Skip()
+		}
+	}
+	var l sayso.Location
+	for _, p := range [...]struct {
+		name   string
+		m      member
+		to     *float64
+		needed bool
+	}{{"latitude", latitude, &l.Latitude, true}, {"longitude", longitude, &l.Longitude, true},
+		{"hdop", hdop, &l.HDOP, false}, {"heading", heading, &l.Heading, false}} {
+		f, err := 0.0, error(nil)
+		switch {
+		case p.m.kind == jsonscan.Number:
+			f, err = number(p.m.raw)
+		case p.needed || p.m.kind != jsonscan.None && p.m.kind != jsonscan.Null:
+			err = fmt.Errorf("want a number as %s, got %s", p.name, p.m.kind)
+		}
+		if err != nil && p.needed {
+			d.builder.Reject(s.Name, err.Error())
+			return
+		}
+		if err != nil {
+			d.builder.Reject(s.Name+"."+p.name, err.Error())
+			continue
+		}
+		*p.to = f
+	}
+	if s.Computed() {
+		d.builder.Reading(s, at, sayso.LocationValue(l))
+		return
+	}
+	d.builder.Position(at, l)
+}
+
+// number reads a number in the syntax of JSON.
+func number(digits []byte) (float64, error) {
+	if !jsonscan.IsNumber(digits) {
+		return 0, fmt.Errorf("%q is not a number", message.Clip(string(digits)))
+	}
+	f, err := strconv.ParseFloat(string(digits), 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s is too large", message.Clip(string(digits)))
+	}
+	return f, nil
+}
+
+func timeOf(m member) (at time.Time, err error) {
+	switch m.kind {
+	case jsonscan.None, jsonscan.Null:
+		return at, fmt.Errorf("no timestamp")
+	case jsonscan.String:
+		text := m.text()
+		if at.UnmarshalText(text) != nil {
+			return at, fmt.Errorf("the timestamp %q is not of RFC 3339", message.Clip(string(text)))
+		}
+		return at, nil
+	}
+	return at, fmt.Errorf("want a text as timestamp, got %s", m.kind)
+}
