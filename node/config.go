@@ -1,0 +1,61 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// Config holds every setting of a node. The names are those of the flags; the
+// environment has them as SAYSO_<NAME>, the settings file as JSON members.
+type Config struct {
+	Data    string `help:"Folder of what the node keeps." default:"./sayso-data" type:"path"`
+	Keys    string `help:"Folder of the secret keys: root key, token keys, accounts. Back it up apart from the data." default:"./sayso-keys" type:"path"`
+	RootKey string `help:"File of the root key that seals the data [<keys>/root.key]." type:"path"`
+
+	Passphrase string `help:"Seal the data under this passphrase instead of the root key file. Give it in the environment."`
+
+	HTTP string `help:"Address to answer HTTP on: questions, tokens, the device door." default:"localhost:8480" name:"http"`
+	URL  string `help:"URL by which others reach this node [http://<http>]." name:"url"`
+
+	RPC           string        `help:"JSON-RPC URL of the chain to follow; without it the node runs a chain of its own." name:"rpc"`
+	Contracts     string        `help:"JSON file of the contract addresses on that chain." type:"path"`
+	StartBlock    uint64        `help:"First block to index on that chain." default:"1"`
+	Confirmations uint64        `help:"Blocks on top of a grant before it counts." default:"0"`
+	ChainListen   string        `help:"Address to answer JSON-RPC of the node's own chain on." default:"127.0.0.1:8545"`
+	Heartbeat     time.Duration `help:"Longest time between blocks of the node's own chain." default:"15s"`
+
+	MaxBody int64 `help:"Largest message of a device, in bytes." default:"1048576"`
+	CacheMB int64 `help:"Memory for caches of the store, in MiB." default:"64" name:"cache-mb"`
+
+	LogLevel string `help:"How much to log: debug, info, warn, error." default:"info" enum:"debug,info,warn,error"`
+}
+
+// ownChain says whether the node runs a chain of its own.
+func (c Config) ownChain() bool { return c.RPC == "" }
+
+// BaseURL is how others reach the node, without a trailing slash.
+func (c Config) BaseURL() string {
+	if c.URL != "" {
+		return strings.TrimRight(c.URL, "/")
+	}
+	return "http://" + c.HTTP
+}
+
+// check refuses settings that cannot work together.
+func (c Config) check() error {
+	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
+		return fmt.Errorf("--http %s: %w; an example: localhost:8480", c.HTTP, err)
+	}
+	if !c.ownChain() && c.Contracts == "" {
+		return fmt.Errorf("--rpc %s needs --contracts FILE: a JSON object with the members id, registry, vehicle, manufacturer, aftermarketDevice, grants, devLicense", c.RPC)
+	}
+	if c.StartBlock == 0 {
+		return fmt.Errorf("--start-block 0: the first block with transactions is 1")
+	}
+	if c.Heartbeat < time.Second || c.Heartbeat > time.Minute {
+		return fmt.Errorf("--heartbeat %s: want between 1s and 1m, so that expired grants are seen to expire", c.Heartbeat)
+	}
+	return nil
+}
