@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
+import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
+import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+
+import {CidCodec} from "./CidCodec.sol";
+import {IGrants, ITemplates} from "./interfaces/IGrants.sol";
+
+/// @title Grants
+/// @notice Who may do what with an ERC-721 token, until when, and under which document. ABI-compatible with the second
+/// form of the network's "Sacd" contract for grants on tokens.
+///
+/// Permission number n (1 to 127) occupies bits 2n and 2n+1 of a value and is granted only when both are set.
+/// A grant ends by its expiration, by a new setPermissions of the owner (0 permissions revoke), by the grantee giving it
+/// back, by a transfer the asset reports (the version of the token rises), and whenever the token is no longer held by
+/// the owner who gave it, which also covers assets that report no transfers. The owner has every permission.
+///
+/// @dev One record is two slots: grantor, expiration, permissions and kind of source; then the digest of the source.
+/// Values that do not fit the first slot, sources that are not a content id, and template ids have mappings of their own.
+contract Grants is IGrants, AccessManagedUpgradeable, UUPSUpgradeable {
+    /// @notice A grant as callers see it; `expiration` is in unix seconds and exclusive.
+    struct PermissionRecord {
+        uint256 permissions;
+        uint256 expiration;
+        string source;
+        uint256 templateId;
+    }
+
+    /// @dev `sourceKind` holds a CidCodec kind and the flags below.
+    struct Packed {
+        address grantor;
+        uint48 expiration;
+        uint40 permissions;
+        uint8 sourceKind;
+        bytes32 digest;
+    }
+
+    struct Wide {
+        uint256 permissions;
+        uint256 expiration;
+    }
+
+    /// @custom:storage-location erc7201:sayso.Grants
+    struct Store {
+        mapping(address asset => mapping(uint256 tokenId => uint256)) version;
+        mapping(bytes32 key => Packed) records;
+        mapping(bytes32 key => Wide) wide;
+        mapping(bytes32 key => string) text;
+        mapping(bytes32 key => uint256) template;
+        address templateContract;
+    }
+
+    uint8 private constant KIND_MASK = 0x0f;
+    uint8 private constant IS_WIDE = 0x40;
+    uint8 private constant HAS_TEMPLATE = 0x80;
+    /// @dev Stored for an expiration of 2^256-1, "never".
+    uint48 private constant NEVER = type(uint48).max;
+
+    // keccak256(abi.encode(uint256(keccak256("sayso.Grants")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant STORE = keccak256(abi.encode(uint256(keccak256("sayso.Grants")) - 1)) & ~bytes32(uint256(0xff));
+
+    event PermissionsSet(
+        address indexed asset,
+        uint256 indexed tokenId,
+        uint256 permissions,
+        address indexed grantee,
+        uint256 expiration,
+        uint256 templateId,
+        string source
+    );
+    event PermissionsRenounced(address indexed asset, uint256 indexed tokenId, address indexed grantee);
+    event TemplateContractSet(address indexed templateContract);
+
+    error InvalidTokenId(address asset, uint256 tokenId);
+    error Unauthorized(address addr);
+    error ZeroAddress();
+    error TemplateContractNotSet();
+    error TemplateNotActive(uint256 templateId);
+    error TemplateAssetMismatch(uint256 templateId, address expectedAsset, address providedAsset);
+    error TemplatePermissionsMismatch(
+        uint256 templateId, uint256 expectedPermissions, uint256 providedPermissions
+    );
+
+    /// @custom:oz-upgrades-unsafe-allow constructor
+    constructor() {
+        _disableInitializers();
+    }
+
+    /// @param authority_ the AccessManager that decides about upgrades and the template contract
+    function initialize(address authority_) external initializer {
+        __AccessManaged_init(authority_);
+    }
+
+    // ---------------------------------------------------------------- giving and taking back
+
+    /// @notice Sets what `grantee` may do with a token; replaces the earlier grant to the same grantee. Only the token's
+    /// owner and the asset contract may call.
+    /// @param source text of the agreement, normally ipfs://CID
+    function setPermissions(
+        address asset,
+        uint256 tokenId,
+        address grantee,
+        uint256 permissions,
+        uint256 expiration,
+        string calldata source
+    ) external {
+        _set(asset, tokenId, grantee, permissions, expiration, 0, source);
+    }
+
+    /// @notice As above, under a template: the template must be active, be made for this asset, and name exactly these
+    /// permissions. Template 0 is no template.
+    function setPermissions(
+        address asset,
+        uint256 tokenId,
+        address grantee,
+        uint256 permissions,
+        uint256 expiration,
+        uint256 templateId,
+        string calldata source
+    ) external {
+        _set(asset, tokenId, grantee, permissions, expiration, templateId, source);
+    }
+
+    /// @notice The caller gives back what it was granted on a token.
+    function renouncePermissions(address asset, uint256 tokenId) external {
+        Store storage s = _store();
+        delete s.records[_key(asset, tokenId, s.version[asset][tokenId], msg.sender)];
+        emit PermissionsRenounced(asset, tokenId, msg.sender);
+    }
+
+    /// @notice An asset reports that a token of it changed hands: all its grants are void from here on.
+    function onTransfer(address asset, uint256 tokenId) external {
+        if (msg.sender != asset) revert Unauthorized(msg.sender);
+        ++_store().version[asset][tokenId];
+    }
+
+    function _set(
+        address asset,
+        uint256 tokenId,
+        address grantee,
+        uint256 permissions,
+        uint256 expiration,
+        uint256 templateId,
+        string calldata source
+    ) private {
+        if (grantee == address(0)) revert ZeroAddress();
+        address owner = _ownerOf(asset, tokenId);
+        if (owner == address(0)) revert InvalidTokenId(asset, tokenId);
+        if (msg.sender != owner && msg.sender != asset) revert Unauthorized(msg.sender);
+        if (templateId != 0) _checkTemplate(templateId, asset, permissions);
+
+        bytes32 key = _key(asset, tokenId, _store().version[asset][tokenId], grantee);
+        _write(key, owner, permissions, expiration, templateId, source);
+        emit PermissionsSet(asset, tokenId, permissions, grantee, expiration, templateId, source);
+    }
+
+    function _write(
+        bytes32 key,
+        address grantor,
+        uint256 permissions,
+        uint256 expiration,
+        uint256 templateId,
+        string calldata source
+    ) private {
+        Store storage s = _store();
+        Packed memory r;
+        r.grantor = grantor;
+        (r.sourceKind, r.digest) = CidCodec.pack(source);
+        if (r.sourceKind == CidCodec.TEXT) s.text[key] = source;
+        if (templateId != 0) {
+            r.sourceKind |= HAS_TEMPLATE;
+            s.template[key] = templateId;
+        }
+        bool never = expiration == type(uint256).max;
+        if (permissions > type(uint40).max || (expiration >= NEVER && !never)) {
+            r.sourceKind |= IS_WIDE;
+            s.wide[key] = Wide(permissions, expiration);
+        } else {
+            r.permissions = uint40(permissions);
+            r.expiration = never ? NEVER : uint48(expiration);
+        }
+        s.records[key] = r;
+    }
+
+    function _checkTemplate(uint256 templateId, address asset, uint256 permissions) private view {
+        address c = _store().templateContract;
+        if (c == address(0)) revert TemplateContractNotSet();
+        (address wantAsset, uint256 wantPermissions,, bool active) = ITemplates(c).templates(templateId);
+        if (!active) revert TemplateNotActive(templateId);
+        if (wantAsset != asset) revert TemplateAssetMismatch(templateId, wantAsset, asset);
+        if (wantPermissions != permissions) {
+            revert TemplatePermissionsMismatch(templateId, wantPermissions, permissions);
+        }
+    }
+
+    // ---------------------------------------------------------------- asking
+
+    /// @notice Whether `grantee` holds permission number `permissionIndex` on a token now. Number 0 and numbers from 128
+    /// on do not exist: nobody but the owner is ever told true for them.
+    function hasPermission(address asset, uint256 tokenId, address grantee, uint8 permissionIndex)
+        external
+        view
+        returns (bool)
+    {
+        address owner = _ownerOf(asset, tokenId);
+        if (owner == address(0)) return false;
+        if (owner == grantee) return true;
+        if (permissionIndex == 0 || permissionIndex > 127) return false;
+        uint256 mask = uint256(3) << (2 * uint256(permissionIndex));
+        return _active(owner, asset, tokenId, grantee) & mask == mask;
+    }
+
+    /// @notice Whether `grantee` holds every bit of `permissions` now; false for a stranger even when none is asked.
+    function hasPermissions(address asset, uint256 tokenId, address grantee, uint256 permissions)
+        external
+        view
+        returns (bool)
+    {
+        address owner = _ownerOf(asset, tokenId);
+        if (owner == address(0)) return false;
+        if (owner == grantee) return true;
+        uint256 held = _active(owner, asset, tokenId, grantee);
+        return held != 0 && held & permissions == permissions;
+    }
+
+    /// @notice The bits of `permissions` that `grantee` holds now; all of them for the owner.
+    function getPermissions(address asset, uint256 tokenId, address grantee, uint256 permissions)
+        external
+        view
+        returns (uint256)
+    {
+        address owner = _ownerOf(asset, tokenId);
+        if (owner == address(0)) return 0;
+        if (owner == grantee) return permissions;
+        return _active(owner, asset, tokenId, grantee) & permissions;
+    }
+
+    /// @notice The grant to `grantee` in force or expired; zeros when there is none or the token has changed hands since.
+    function currentPermissionRecord(address asset, uint256 tokenId, address grantee)
+        external
+        view
+        returns (PermissionRecord memory permissionRecord)
+    {
+        Store storage s = _store();
+        bytes32 key = _key(asset, tokenId, s.version[asset][tokenId], grantee);
+        address grantor = s.records[key].grantor;
+        if (grantor != address(0) && grantor == _ownerOf(asset, tokenId)) return _read(key);
+    }
+
+    /// @notice The grant to `grantee` as it was kept under a version of the token, whether or not it still holds.
+    function permissionRecords(address asset, uint256 tokenId, uint256 version, address grantee)
+        external
+        view
+        returns (PermissionRecord memory permissionRecord)
+    {
+        return _read(_key(asset, tokenId, version, grantee));
+    }
+
+    /// @notice How many transfers of a token its asset has reported.
+    function tokenIdToVersion(address asset, uint256 tokenId) external view returns (uint256 version) {
+        return _store().version[asset][tokenId];
+    }
+
+    function templateContract() external view returns (address template_) {
+        return _store().templateContract;
+    }
+
+    // ---------------------------------------------------------------- administration
+
+    /// @notice Names the contract that knows templates.
+    function setTemplateContract(address templateContractAddress) external restricted {
+        _store().templateContract = templateContractAddress;
+        emit TemplateContractSet(templateContractAddress);
+    }
+
+    function _authorizeUpgrade(address) internal override restricted {}
+
+    // ---------------------------------------------------------------- inside
+
+    /// @dev Permissions of a grant that holds now, else 0.
+    function _active(address owner, address asset, uint256 tokenId, address grantee) private view returns (uint256) {
+        Store storage s = _store();
+        bytes32 key = _key(asset, tokenId, s.version[asset][tokenId], grantee);
+        Packed storage r = s.records[key];
+        if (r.grantor != owner) return 0;
+        if (r.sourceKind & IS_WIDE != 0) {
+            Wide storage w = s.wide[key];
+            return w.expiration > block.timestamp ? w.permissions : 0;
+        }
+        return r.expiration > block.timestamp ? r.permissions : 0;
+    }
+
+    function _read(bytes32 key) private view returns (PermissionRecord memory out) {
+        Store storage s = _store();
+        Packed memory r = s.records[key];
+        if (r.grantor == address(0)) return out;
+        if (r.sourceKind & IS_WIDE != 0) {
+            Wide storage w = s.wide[key];
+            (out.permissions, out.expiration) = (w.permissions, w.expiration);
+        } else {
+            out.permissions = r.permissions;
+            out.expiration = r.expiration == NEVER ? type(uint256).max : r.expiration;
+        }
+        if (r.sourceKind & HAS_TEMPLATE != 0) out.templateId = s.template[key];
+        uint8 kind = r.sourceKind & KIND_MASK;
+        out.source = kind == CidCodec.TEXT ? s.text[key] : CidCodec.unpack(kind, r.digest);
+    }
+
+    /// @dev Owner of a token; zero when the asset is no contract, fails, or knows no such token.
+    function _ownerOf(address asset, uint256 tokenId) private view returns (address) {
+        (bool ok, bytes memory answer) = asset.staticcall(abi.encodeCall(IERC721.ownerOf, (tokenId)));
+        if (!ok || answer.length != 32) return address(0);
+        uint256 word = abi.decode(answer, (uint256));
+        return word > type(uint160).max ? address(0) : address(uint160(word));
+    }
+
+    function _key(address asset, uint256 tokenId, uint256 version, address grantee) private pure returns (bytes32) {
+        return keccak256(abi.encode(asset, tokenId, version, grantee));
+    }
+
+    function _store() private pure returns (Store storage s) {
+        bytes32 slot = STORE;
+        assembly {
+            s.slot := slot
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
+
+/// @notice A grant given together with a mint.
+struct SacdInput {
+    address grantee;
+    uint256 permissions;
+    uint256 expiration;
+    string source;
+}
+
+/// @notice What the registry needs of every node token.
+interface INodeNft is IERC721 {
+    function mint(address to) external returns (uint256 tokenId);
+    function acknowledge(address operator, address to, uint256 tokenId) external;
+    function exists(uint256 tokenId) external view returns (bool);
+}
+
+/// @notice What the registry needs of the vehicle token besides.
+interface IVehicleNft is INodeNft {
+    function setSacd(uint256 tokenId, SacdInput calldata sacdInput) external;
+    function burnByRegistry(uint256 tokenId) external;
+}
+
+/// @notice What the registry needs of the aftermarket device token besides.
+interface IDeviceNft is INodeNft {
+    function moveByRegistry(address to, uint256 tokenId) external;
+}
+
+/// @notice What node tokens need of the registry.
+interface IRegistryHooks {
+    function validateBurnAndResetNode(uint256 tokenId) external;
+    function resetAftermarketDeviceForClaiming(address from, uint256 aftermarketDeviceNode)
+        external
+        returns (address manufacturerOwner);
+    function onAftermarketDeviceTransfer(uint256 tokenId) external;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {NoncesKeyedUpgradeable} from "@openzeppelin/contracts-upgradeable/utils/NoncesKeyedUpgradeable.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+import {RegistryBase} from "./RegistryBase.sol";
+
+/// @title Signatures
+/// @notice EIP-712 signatures of owners (keys or ERC-1271 contracts) and of device keys, under the domain "DIMO" "1".
+///
+/// The old forms carry neither nonce nor deadline. Each of their digests is accepted once, for ever. The forms with
+/// deadline carry a nonce of the owner, spent in the order of its key (OpenZeppelin's keyed nonces: upper 192 bits are
+/// the key, lower 64 the next number), and lapse.
+abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
+    bytes32 internal constant CLAIM_TYPE =
+        keccak256("ClaimAftermarketDeviceSign(uint256 aftermarketDeviceNode,address owner)");
+    bytes32 internal constant PAIR_TYPE =
+        keccak256("PairAftermarketDeviceSign(uint256 aftermarketDeviceNode,uint256 vehicleNode)");
+    bytes32 internal constant UNPAIR_TYPE =
+        keccak256("UnPairAftermarketDeviceSign(uint256 aftermarketDeviceNode,uint256 vehicleNode)");
+    bytes32 internal constant BURN_VEHICLE_TYPE = keccak256("BurnVehicleSign(uint256 vehicleNode)");
+    bytes32 internal constant MINT_VEHICLE_TYPE = keccak256(
+        "MintVehicleWithDeviceDefinitionSign(uint256 manufacturerNode,address owner,string deviceDefinitionId,string[] attributes,string[] infos)"
+    );
+    bytes32 internal constant CLAIM_DEADLINE_TYPE = keccak256(
+        "ClaimAftermarketDeviceWithDeadlineSign(uint256 aftermarketDeviceNode,address owner,uint256 nonce,uint256 deadline)"
+    );
+    bytes32 internal constant PAIR_DEADLINE_TYPE = keccak256(
+        "PairAftermarketDeviceWithDeadlineSign(uint256 aftermarketDeviceNode,uint256 vehicleNode,uint256 nonce,uint256 deadline)"
+    );
+    bytes32 internal constant UNPAIR_DEADLINE_TYPE = keccak256(
+        "UnPairAftermarketDeviceWithDeadlineSign(uint256 aftermarketDeviceNode,uint256 vehicleNode,uint256 nonce,uint256 deadline)"
+    );
+    bytes32 internal constant BURN_VEHICLE_DEADLINE_TYPE =
+        keccak256("BurnVehicleWithDeadlineSign(uint256 vehicleNode,uint256 nonce,uint256 deadline)");
+    bytes32 internal constant MINT_VEHICLE_DEADLINE_TYPE = keccak256(
+        "MintVehicleWithDeviceDefinitionWithDeadlineSign(uint256 manufacturerNode,address owner,string deviceDefinitionId,string[] attributes,string[] infos,uint256 nonce,uint256 deadline)"
+    );
+
+    bytes32 private constant DOMAIN_TYPE =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 private constant DOMAIN_NAME = keccak256("DIMO");
+    bytes32 private constant DOMAIN_VERSION = keccak256("1");
+
+    error InvalidAdSignature();
+    error InvalidOwnerSignature();
+    error SignatureAlreadyUsed(bytes32 digest);
+    error SignatureExpired(uint256 deadline);
+
+    /// @notice ERC-5267: the EIP-712 domain of this contract.
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        return (hex"0f", "DIMO", "1", block.chainid, address(this), bytes32(0), new uint256[](0));
+    }
+
+    /// @notice Whether a digest of an old form was accepted already.
+    function isDigestUsed(bytes32 digest) external view returns (bool) {
+        return _reg().digestUsed[digest];
+    }
+
+    function _digest(bytes32 structHash) internal view returns (bytes32) {
+        bytes32 domain =
+            keccak256(abi.encode(DOMAIN_TYPE, DOMAIN_NAME, DOMAIN_VERSION, block.chainid, address(this)));
+        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
+    }
+
+    /// @dev Digest of an old form, marked as used.
+    function _digestOnce(bytes32 structHash) internal returns (bytes32 digest) {
+        digest = _digest(structHash);
+        if (_reg().digestUsed[digest]) revert SignatureAlreadyUsed(digest);
+        _reg().digestUsed[digest] = true;
+    }
+
+    /// @dev Spends a nonce of `signer` and checks the deadline (unix seconds, inclusive).
+    function _spend(address signer, uint256 nonce, uint256 deadline) internal {
+        if (block.timestamp > deadline) revert SignatureExpired(deadline);
+        _useCheckedNonce(signer, nonce);
+    }
+
+    function _isSignedBy(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
+        return SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature);
+    }
+
+    function _requireOwnerSignature(address owner, bytes32 digest, bytes calldata signature) internal view {
+        if (!_isSignedBy(owner, digest, signature)) revert InvalidOwnerSignature();
+    }
+
+    /// @dev A device is a key, never a contract.
+    function _requireDeviceSignature(uint256 device, bytes32 digest, bytes calldata signature) internal view {
+        (address recovered,,) = ECDSA.tryRecoverCalldata(digest, signature);
+        address key = _reg().devices[device].addr;
+        if (key == address(0)) revert InvalidNode(address(_reg().deviceNft), device);
+        if (recovered != key) revert InvalidAdSignature();
+    }
+}

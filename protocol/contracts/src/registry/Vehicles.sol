@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {SacdInput} from "../interfaces/INodes.sol";
+import {AttributeInfoPair} from "./RegistryBase.sol";
+import {Signatures} from "./Signatures.sol";
+
+/// @title Vehicles
+/// @notice Minting and burning of vehicles.
+abstract contract Vehicles is Signatures {
+    event VehicleIdProxySet(address indexed proxy);
+    event VehicleAttributeAdded(string attribute);
+    event VehicleAttributeSet(uint256 tokenId, string attribute, string info);
+    event VehicleNodeMintedWithDeviceDefinition(
+        uint256 indexed manufacturerId, uint256 indexed vehicleId, address indexed owner, string deviceDefinitionId
+    );
+    event VehicleNodeBurned(uint256 indexed vehicleNode, address indexed owner);
+
+    /// @notice Mints a vehicle to any owner; anyone may call.
+    function mintVehicleWithDeviceDefinition(
+        uint256 manufacturerNode,
+        address owner,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo
+    ) external {
+        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+        _acknowledge(_reg().vehicleNft, owner, id);
+    }
+
+    /// @notice Mints a vehicle and gives a first grant. Only the owner itself may do that, because a grant by somebody
+    /// else would be one the owner never gave. A zero grantee means no grant.
+    function mintVehicleWithDeviceDefinition(
+        uint256 manufacturerNode,
+        address owner,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo,
+        SacdInput calldata sacdInput
+    ) external {
+        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+        if (sacdInput.grantee != address(0)) {
+            if (msg.sender != owner) revert Unauthorized(msg.sender);
+            _reg().vehicleNft.setSacd(id, sacdInput);
+        }
+        _acknowledge(_reg().vehicleNft, owner, id);
+    }
+
+    /// @notice Mints a vehicle that the owner signed for, in the old form. Restricted to relays.
+    function mintVehicleWithDeviceDefinitionSign(
+        uint256 manufacturerNode,
+        address owner,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo,
+        bytes calldata signature
+    ) external restricted {
+        bytes memory fields = _mintFields(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+        bytes32 digest = _digestOnce(keccak256(bytes.concat(MINT_VEHICLE_TYPE, fields)));
+        _requireOwnerSignature(owner, digest, signature);
+        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+        _acknowledge(_reg().vehicleNft, owner, id);
+    }
+
+    /// @notice Mints a vehicle that the owner signed for with nonce and deadline; anyone may bring it.
+    function mintVehicleWithDeviceDefinitionWithDeadline(
+        uint256 manufacturerNode,
+        address owner,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo,
+        uint256 nonce,
+        uint256 deadline,
+        bytes calldata signature
+    ) external {
+        _spend(owner, nonce, deadline);
+        {
+            bytes memory fields = _mintFields(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+            fields = bytes.concat(MINT_VEHICLE_DEADLINE_TYPE, fields, bytes32(nonce), bytes32(deadline));
+            _requireOwnerSignature(owner, _digest(keccak256(fields)), signature);
+        }
+        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+        _acknowledge(_reg().vehicleNft, owner, id);
+    }
+
+    /// @notice Burns a vehicle that its owner signed for, in the old form. Restricted to relays.
+    function burnVehicleSign(uint256 tokenId, bytes calldata ownerSig) external restricted {
+        address owner = _reg().vehicleNft.ownerOf(tokenId);
+        bytes32 digest = _digestOnce(keccak256(abi.encode(BURN_VEHICLE_TYPE, tokenId)));
+        _requireOwnerSignature(owner, digest, ownerSig);
+        _resetVehicle(tokenId, owner);
+        _reg().vehicleNft.burnByRegistry(tokenId);
+    }
+
+    /// @notice Burns a vehicle that its owner signed for with nonce and deadline; anyone may bring it.
+    function burnVehicleWithDeadline(uint256 tokenId, uint256 nonce, uint256 deadline, bytes calldata ownerSig)
+        external
+    {
+        address owner = _reg().vehicleNft.ownerOf(tokenId);
+        _spend(owner, nonce, deadline);
+        bytes32 digest = _digest(keccak256(abi.encode(BURN_VEHICLE_DEADLINE_TYPE, tokenId, nonce, deadline)));
+        _requireOwnerSignature(owner, digest, ownerSig);
+        _resetVehicle(tokenId, owner);
+        _reg().vehicleNft.burnByRegistry(tokenId);
+    }
+
+    /// @notice Called by the vehicle token when an owner burns: refuses while paired, else forgets the node.
+    function validateBurnAndResetNode(uint256 tokenId) external {
+        if (msg.sender != address(_reg().vehicleNft)) revert OnlyNftProxy();
+        _resetVehicle(tokenId, _reg().vehicleNft.ownerOf(tokenId));
+    }
+
+    /// @notice Puts an attribute on the list of vehicles. Restricted.
+    function addVehicleAttribute(string calldata attribute) external restricted {
+        _addVehicleAttribute(attribute);
+    }
+
+    /// @notice Sets attributes of a vehicle. Restricted.
+    function setVehicleInfo(uint256 tokenId, AttributeInfoPair[] calldata attrInfo) external restricted {
+        _requireVehicle(tokenId);
+        _emitVehicleAttributes(tokenId, attrInfo);
+    }
+
+    /// @notice Device definition id of a vehicle; empty when there is none.
+    function getDeviceDefinitionIdByVehicleId(uint256 vehicleId) external view returns (string memory ddId) {
+        return _reg().deviceDefinition[vehicleId];
+    }
+
+    function _addVehicleAttribute(string memory attribute) internal {
+        _listAttribute(VEHICLE, attribute);
+        emit VehicleAttributeAdded(attribute);
+    }
+
+    function _requireVehicle(uint256 id) internal view {
+        if (_reg().vehicles[id].manufacturer == 0) revert InvalidNode(address(_reg().vehicleNft), id);
+    }
+
+    function _mintVehicle(
+        uint256 manufacturerNode,
+        address owner,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo
+    ) private returns (uint256 id) {
+        _requireManufacturer(manufacturerNode);
+        id = _reg().vehicleNft.mint(owner);
+        _reg().vehicles[id].manufacturer = uint64(manufacturerNode);
+        if (bytes(deviceDefinitionId).length != 0) _reg().deviceDefinition[id] = deviceDefinitionId;
+        emit VehicleNodeMintedWithDeviceDefinition(manufacturerNode, id, owner, deviceDefinitionId);
+        _emitVehicleAttributes(id, attrInfo);
+    }
+
+    function _resetVehicle(uint256 id, address owner) private {
+        VehicleNode storage v = _reg().vehicles[id];
+        if (v.aftermarketDevice != 0 || v.synthetic != 0) revert VehiclePaired(id);
+        delete _reg().vehicles[id];
+        delete _reg().deviceDefinition[id];
+        emit VehicleNodeBurned(id, owner);
+    }
+
+    function _emitVehicleAttributes(uint256 id, AttributeInfoPair[] calldata pairs) private {
+        for (uint256 i = 0; i < pairs.length; ++i) {
+            _checkAttribute(VEHICLE, pairs[i].attribute);
+            emit VehicleAttributeSet(id, pairs[i].attribute, pairs[i].info);
+        }
+    }
+
+    /// @dev EIP-712 encoding of the five fields both mint forms begin with.
+    function _mintFields(
+        uint256 manufacturerNode,
+        address owner,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo
+    ) private pure returns (bytes memory) {
+        bytes32[] memory attributes = new bytes32[](attrInfo.length);
+        bytes32[] memory infos = new bytes32[](attrInfo.length);
+        for (uint256 i = 0; i < attrInfo.length; ++i) {
+            attributes[i] = keccak256(bytes(attrInfo[i].attribute));
+            infos[i] = keccak256(bytes(attrInfo[i].info));
+        }
+        return abi.encode(
+            manufacturerNode,
+            owner,
+            keccak256(bytes(deviceDefinitionId)),
+            keccak256(abi.encodePacked(attributes)),
+            keccak256(abi.encodePacked(infos))
+        );
+    }
+}
