@@ -35,7 +35,7 @@ func (d *decoder) event(n int) {
 		d.builder.Reject(place("events", n), "want a text as name, got "+name.kind.String())
 		return
 	}
-	e := sayso.Event{Name: string(name.text())}
+	e := sayso.Event{Name: string(name.raw)}
 	at, err := timeOf(timestamp)
 	if err == nil {
 		e.DurationNS, err = nanoseconds(duration)
@@ -68,7 +68,7 @@ func (d *decoder) metadata(event string, m member) string {
 	case jsonscan.None, jsonscan.Null:
 		return ""
 	case jsonscan.String:
-		text := m.text()
+		text := m.raw
 		switch {
 		case len(text) == 0:
 			return ""

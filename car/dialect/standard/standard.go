@@ -28,7 +28,7 @@ import (
 const Version = "default/v1.0"
 
 // bytesPerSignal is a guess that makes room for readings at once.
-const bytesPerSignal = 100
+const bytesPerSignal = 75
 
 // Decode reads the payload of a cloud event. The error is [sayso.Invalid]: the
 // payload is not a JSON object, or it holds nothing of the three.
@@ -130,7 +130,8 @@ func (d *decoder) identity() bool {
 	return false
 }
 
-// member is a member as written; kind is None if it is missing.
+// member is a member of an object: a text without quotes and escapes, anything
+// else as written. The kind is None if it is missing.
 type member struct {
 	kind jsonscan.Kind
 	raw  []byte
@@ -138,16 +139,15 @@ type member struct {
 
 func (d *decoder) take(m *member) {
 	kind := d.cursor.Kind()
-	raw := d.cursor.Skip()
+	var raw []byte
+	if kind == jsonscan.String {
+		raw = d.cursor.Text()
+	} else {
+		raw = d.cursor.Skip()
+	}
 	if m.kind == jsonscan.None {
 		m.kind, m.raw = kind, raw
 	}
-}
-
-// text is the content of a member that is a text.
-func (m member) text() []byte {
-	c := jsonscan.New(m.raw)
-	return c.Text()
 }
 
 func (d *decoder) signal(n int) {
@@ -172,10 +172,9 @@ func (d *decoder) signal(n int) {
 		d.builder.Reject(place("signals", n), "want a text as name, got "+name.kind.String())
 		return
 	}
-	id := name.text()
-	s := d.catalogue.SignalBytes(id)
+	s := d.catalogue.SignalBytes(name.raw)
 	if s == nil {
-		d.builder.Reject(string(id), d.unknown(string(id)))
+		d.builder.Reject(string(name.raw), d.unknown(string(name.raw)))
 		return
 	}
 	at, err := timeOf(timestamp)
@@ -207,18 +206,14 @@ func (d *decoder) value(s *catalogue.Signal, at time.Time, v member) {
 	}
 	switch {
 	case s.Kind == sayso.Number && (v.kind == jsonscan.Number || v.kind == jsonscan.String):
-		digits := v.raw
-		if v.kind == jsonscan.String {
-			digits = v.text()
-		}
-		f, err := number(digits)
+		f, err := number(v.raw)
 		if err != nil {
 			d.builder.Reject(s.Name, err.Error())
 			return
 		}
 		d.builder.Reading(s, at, sayso.NumberValue(f))
 	case s.Kind == sayso.Text && v.kind == jsonscan.String:
-		d.builder.Reading(s, at, sayso.TextValue(string(v.text())))
+		d.builder.Reading(s, at, sayso.TextValue(string(v.raw)))
 	case s.Kind == sayso.Position && v.kind == jsonscan.Object:
 		d.position(s, at, v)
 	default:
@@ -294,9 +289,8 @@ func timeOf(m member) (at time.Time, err error) {
 	case jsonscan.None, jsonscan.Null:
 		return at, fmt.Errorf("no timestamp")
 	case jsonscan.String:
-		text := m.text()
-		if at.UnmarshalText(text) != nil {
-			return at, fmt.Errorf("the timestamp %q is not of RFC 3339", message.Clip(string(text)))
+		if at.UnmarshalText(m.raw) != nil {
+			return at, fmt.Errorf("the timestamp %q is not of RFC 3339", message.Clip(string(m.raw)))
 		}
 		return at, nil
 	}

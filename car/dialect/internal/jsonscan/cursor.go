@@ -65,6 +65,13 @@ func (c *Cursor) fail(why string) {
 
 // peek skips white space and returns the next byte, 0 at the end.
 func (c *Cursor) peek() byte {
+	if c.pos < len(c.text) && c.text[c.pos] > ' ' {
+		return c.text[c.pos]
+	}
+	return c.peekOverSpace()
+}
+
+func (c *Cursor) peekOverSpace() byte {
 	for c.pos < len(c.text) {
 		switch b := c.text[c.pos]; b {
 		case ' ', '\n', '\t', '\r':
@@ -165,15 +172,27 @@ func (c *Cursor) Text() []byte {
 		c.fail("want a text")
 		return nil
 	}
-	start, escaped := c.pos+1, false
-	for i := start; i < len(c.text); i++ {
+	start := c.pos + 1
+	i := start + plain(c.text[start:])
+	if i == len(c.text) {
+		c.pos = i
+		c.fail("the text does not end")
+		return nil
+	}
+	if c.text[i] != '"' {
+		return c.escapedText(start, i)
+	}
+	c.pos = i + 1
+	return c.text[start:i]
+}
+
+// escapedText goes on with a string at its first escape or control character.
+func (c *Cursor) escapedText(start, i int) []byte {
+	for ; i < len(c.text); i++ {
 		switch b := c.text[i]; {
 		case b == '"':
 			c.pos = i + 1
-			if escaped {
-				return unescape(c.text[start:i])
-			}
-			return c.text[start:i]
+			return unescape(c.text[start:i])
 		case b == '\\':
 			n := escape(c.text[i:])
 			if n == 0 {
@@ -181,7 +200,6 @@ func (c *Cursor) Text() []byte {
 				c.fail("unknown escape")
 				return nil
 			}
-			escaped = true
 			i += n - 1
 		case b < ' ':
 			c.pos = i

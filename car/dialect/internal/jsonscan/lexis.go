@@ -1,9 +1,35 @@
 package jsonscan
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
+
+// plain returns how many bytes at the start of s stand for themselves in a
+// string: neither a quote nor a backslash nor a control character. It looks at
+// eight bytes at once: a byte is zero if subtracting one borrows from its top
+// bit, and likewise under 0x20. What is above the first such byte may be
+// marked wrongly and does not matter.
+func plain(s []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := binary.LittleEndian.Uint64(s[i:])
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		found := ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w) & tops
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if b := s[i]; b == '"' || b == '\\' || b < ' ' {
+			break
+		}
+	}
+	return i
+}
 
 // escape returns the length of the escape at the start of s, 0 if it is none.
 func escape(s []byte) int {
