@@ -1,0 +1,210 @@
+package vault
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// applying is the batch of one group: what Pebble and the cache get when all
+// its records are in.
+type applying struct {
+	v       *Vault
+	batch   *pebble.Batch
+	touched map[owner]*touchedLatest
+	erased  map[owner][]uint32 // key slots to destroy
+	key     []byte
+	value   []byte
+}
+
+// touchedLatest are latest values that the group changes.
+type touchedLatest struct {
+	rows latestRows
+	slot uint32 // the key that seals them
+}
+
+func (v *Vault) newApplying() *applying {
+	return &applying{v: v, touched: make(map[owner]*touchedLatest), erased: make(map[owner][]uint32)}
+}
+
+// begin starts a group.
+func (a *applying) begin() {
+	a.batch = a.v.db.NewBatch()
+	clear(a.touched)
+	clear(a.erased)
+}
+
+// add takes a record in. It is the same in normal work and in recovery; it
+// depends on nothing but the record and what is applied already.
+func (a *applying) add(rec *record) error {
+	if rec.kind == frameErase {
+		return a.erase(rec)
+	}
+	locator := binary.BigEndian.AppendUint64(a.value[:0], rec.vehicle)
+	for i := range rec.parts {
+		p := &rec.parts[i]
+		if len(p.sealed) < sealOverhead {
+			return errShort
+		}
+		locator = append(locator, p.kind)
+		locator = binary.BigEndian.AppendUint32(locator, p.epoch)
+		locator = binary.BigEndian.AppendUint64(locator, p.where())
+		p.slot = binary.LittleEndian.Uint32(p.sealed)
+		if a.v.keys.destroyed(p.slot) {
+			continue // its erasure follows in the log
+		}
+		if p.kind == kindReadings {
+			if err := a.raise(p); err != nil {
+				return err
+			}
+		}
+		a.key = p.append(a.key[:0])
+		if err := a.batch.Set(a.key, p.sealed, nil); err != nil {
+			return err
+		}
+	}
+	a.value = locator
+	a.key = seqKey(a.key[:0], rec.seq)
+	if err := a.batch.Set(a.key, locator, nil); err != nil {
+		return err
+	}
+	a.key = idemKey(a.key[:0], rec.key)
+	a.value = append(binary.BigEndian.AppendUint64(a.value[:0], rec.seq), rec.body[:]...)
+	return a.batch.Set(a.key, a.value, nil)
+}
+
+// raise takes the readings of a part into the latest values.
+func (a *applying) raise(p *part) error {
+	own := owner{p.vehicle, p.epoch}
+	t := a.touched[own]
+	if t == nil {
+		var rows latestRows
+		if _, gone := a.erased[own]; !gone {
+			old, err := a.v.latestOf(own)
+			if err != nil && !errors.Is(err, errErased) {
+				return err
+			}
+			rows = append(make(latestRows, 0, len(old)+8), old...)
+		}
+		t = &touchedLatest{rows: rows}
+		a.touched[own] = t
+	}
+	t.slot = p.slot
+	if p.rows != nil {
+		row := Row{Source: p.source, Seq: p.seq}
+		for i := range p.rows {
+			row.Signal, row.Time, row.Value = p.rows[i].Signal, p.rows[i].Time, p.rows[i].Value
+			t.rows.raise(&row)
+		}
+		return nil
+	}
+	a.key = p.append(a.key[:0])
+	plain, err := a.v.keys.open(nil, p.sealed, a.key, own)
+	if err != nil {
+		return err
+	}
+	rows, err := decodeBlock(nil, plain, p.hour, p.seq, nil, minInstant, maxInstant)
+	for i := range rows {
+		t.rows.raise(&rows[i])
+	}
+	return err
+}
+
+// erase forgets what the group and the engine have of an owner.
+func (a *applying) erase(rec *record) error {
+	delete(a.touched, rec.owner)
+	a.erased[rec.owner] = append(a.erased[rec.owner], rec.slots...)
+	for _, kind := range dataKinds {
+		start := appendPrefix(nil, kind, rec.vehicle, rec.epoch)
+		if err := a.batch.DeleteRange(start, after(start), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit destroys the keys of the erased, puts the batch in with the position
+// it belongs to, and publishes the latest values.
+func (a *applying) commit(at position) error {
+	for own, slots := range a.erased {
+		if err := a.v.keys.destroy(own, slots); err != nil {
+			return err
+		}
+	}
+	for own, t := range a.touched {
+		p := place{kind: kindLatest, vehicle: own.vehicle, epoch: own.epoch}
+		a.key = p.append(a.key[:0])
+		a.value = appendLatest(append(a.value[:0], make([]byte, sealHead)...), t.rows)
+		a.value = append(a.value, make([]byte, sealTail)...)
+		k, err := a.v.keys.bySlot(t.slot)
+		if err != nil {
+			return err
+		}
+		if err := a.v.keys.seal(k, a.value, a.key); err != nil {
+			return err
+		}
+		if err := a.batch.Set(a.key, a.value, nil); err != nil {
+			return err
+		}
+	}
+	a.value = encodeApplied(a.value[:0], at)
+	if err := a.batch.Set(metaApplied, a.value, nil); err != nil {
+		return err
+	}
+	if err := a.batch.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("vault: applying sequence %d: %w", at.seq, err)
+	}
+	for own := range a.erased {
+		a.v.latest.drop(own)
+	}
+	for own, t := range a.touched {
+		a.v.latest.put(own, slices.Clip(t.rows))
+	}
+	return a.batch.Close()
+}
+
+func encodeApplied(b []byte, p position) []byte {
+	b = binary.BigEndian.AppendUint64(b, p.seq)
+	b = binary.BigEndian.AppendUint64(b, p.group)
+	return append(b, p.link[:]...)
+}
+
+func decodeApplied(b []byte) (p position, err error) {
+	if len(b) != 48 {
+		return p, errShort
+	}
+	p.seq, p.group = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
+	copy(p.link[:], b[16:])
+	return p, nil
+}
+
+// latestOf gives the published latest values of an owner.
+func (v *Vault) latestOf(own owner) (latestRows, error) {
+	rows, generation, ok := v.latest.get(own)
+	if ok {
+		return rows, nil
+	}
+	key := appendPrefix(make([]byte, 0, prefixLen), kindLatest, own.vehicle, own.epoch)
+	sealed, closer, err := v.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("vault: latest values: %w", err)
+	}
+	plain, err := v.keys.open(nil, sealed, key, own)
+	if cerr := closer.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	if rows, err = decodeLatest(plain); err != nil {
+		return nil, err
+	}
+	v.latest.offer(own, rows, generation)
+	return rows, nil
+}

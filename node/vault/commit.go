@@ -1,0 +1,208 @@
+package vault
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"sayso"
+)
+
+const opCommit = "vault.Commit"
+
+// maxRecord bounds one deposit; the caller has bounded the message long before.
+const maxRecord = 16 << 20
+
+// Commit keeps a deposit, see [Engine].
+func (v *Vault) Commit(ctx context.Context, d *Deposit) (Kept, error) {
+	if err := ctx.Err(); err != nil {
+		return Kept{}, cancelled(opCommit, err)
+	}
+	if err := v.usable(opCommit); err != nil {
+		return Kept{}, err
+	}
+	if err := check(d); err != nil {
+		return Kept{}, err
+	}
+	p := &pending{
+		kind: frameDeposit, key: keyOf(&d.Envelope), body: [16]byte(d.Body[:16]),
+		owner: owner{d.Vehicle, d.Epoch}, source: d.Envelope.Source, done: make(chan struct{}),
+	}
+	first, mine := v.enter(p)
+	if !mine {
+		return v.repeated(ctx, first, p.body)
+	}
+	seq, body, ok, err := v.known(p.key)
+	switch {
+	case err != nil:
+		v.finish(p, 0, err)
+		return Kept{}, err
+	case ok:
+		asked := p.body
+		p.body = body // whoever waits compares with what is kept
+		v.finish(p, seq, nil)
+		return v.repeated(ctx, p, asked)
+	}
+	p.encode(d)
+	if n := len(*p.buf) + frameTail; n > maxRecord || int64(n)+segmentHead+endSize > v.cfg.SegmentBytes {
+		err := sayso.Fail(sayso.TooLarge, opCommit, "the message is too large to be kept")
+		v.finish(p, 0, err)
+		return Kept{}, err
+	}
+	if err := v.enqueue(p); err != nil {
+		v.finish(p, 0, err)
+		return Kept{}, err
+	}
+	if err := v.wait(ctx, opCommit, p); err != nil {
+		return Kept{}, err
+	}
+	return Kept{Seq: p.seq}, nil
+}
+
+// repeated answers a deposit whose key is there or on its way.
+func (v *Vault) repeated(ctx context.Context, first *pending, body [16]byte) (Kept, error) {
+	if err := v.wait(ctx, opCommit, first); err != nil {
+		return Kept{}, err
+	}
+	if first.body != body {
+		v.stats.conflicts.Add(1)
+		return Kept{}, sayso.Fail(sayso.Conflict, opCommit, "another message with this source, subject and id was kept before")
+	}
+	v.stats.duplicates.Add(1)
+	return Kept{Seq: first.seq, Duplicate: true}, nil
+}
+
+// enter makes p the one that decides about its key, or answers who is.
+func (v *Vault) enter(p *pending) (first *pending, mine bool) {
+	v.flight.Lock()
+	defer v.flight.Unlock()
+	if first, ok := v.inflight[p.key]; ok {
+		return first, false
+	}
+	v.inflight[p.key] = p
+	return p, true
+}
+
+// finish tells everyone who waits for p. For a deposit that is in, every read
+// must see it before.
+func (v *Vault) finish(p *pending, seq uint64, err error) {
+	if p.kind == frameDeposit {
+		v.flight.Lock()
+		delete(v.inflight, p.key)
+		v.flight.Unlock()
+	}
+	p.seq, p.err = seq, err
+	p.release()
+	close(p.done)
+}
+
+// known looks a key up among what is applied.
+func (v *Vault) known(key [16]byte) (seq uint64, body [16]byte, ok bool, err error) {
+	val, closer, err := v.db.Get(idemKey(make([]byte, 0, 17), key))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, body, false, nil
+	}
+	if err != nil {
+		return 0, body, false, fmt.Errorf("vault: idempotency key: %w", err)
+	}
+	if len(val) != 24 {
+		return 0, body, false, errors.Join(errShort, closer.Close())
+	}
+	seq = binary.BigEndian.Uint64(val)
+	copy(body[:], val[8:])
+	return seq, body, true, closer.Close()
+}
+
+// enqueue hands a record to the writer.
+func (v *Vault) enqueue(p *pending) error {
+	p.size = 128
+	if p.buf != nil {
+		p.size += int64(cap(*p.buf))
+	}
+	v.queue.Lock()
+	defer v.queue.Unlock()
+	switch {
+	case v.queue.closed:
+		return errClosed(opCommit)
+	case v.queue.bytes+p.size > v.cfg.QueueBytes && v.queue.bytes > 0:
+		v.stats.busy.Add(1)
+		return sayso.Fail(sayso.Busy, opCommit, "too much is waiting to be kept")
+	}
+	v.queue.bytes += p.size
+	v.queue.list = append(v.queue.list, p)
+	if len(v.queue.list) == 1 {
+		select {
+		case v.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// wait waits for a record to be in.
+func (v *Vault) wait(ctx context.Context, op string, p *pending) error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+	}
+	timer := time.NewTimer(v.cfg.CommitTimeout)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return cancelled(op, ctx.Err())
+	case <-timer.C:
+		v.stats.busy.Add(1)
+		return sayso.Fail(sayso.Busy, op, "not kept in time; send it again")
+	}
+}
+
+func cancelled(op string, err error) error {
+	return &sayso.Error{Op: op, Fault: sayso.Cancelled, Message: "the request was cancelled", Err: err}
+}
+
+func errClosed(op string) error { return sayso.Fail(sayso.Busy, op, "the vault is closed") }
+
+// check refuses what could not be kept or read back. The dialects have judged
+// every value long before.
+func check(d *Deposit) error {
+	bad := func(why string) error { return sayso.Fail(sayso.Invalid, opCommit, why) }
+	if !inRange(d.Envelope.Time.Unix()) {
+		return bad("the time of the message is outside the years 1 to 9999")
+	}
+	for i := range d.Readings {
+		r := &d.Readings[i]
+		if r.Time < minInstant || r.Time >= maxInstant {
+			return bad("the time of a reading is outside the years 1 to 9999")
+		}
+		l := &r.Value.Location
+		for _, f := range [...]float64{r.Value.Number, l.Latitude, l.Longitude, l.HDOP, l.Heading} {
+			if math.IsNaN(f) || math.IsInf(f, 0) {
+				return bad("a reading is not a finite number")
+			}
+		}
+		if k := r.Value.Kind; k != sayso.Number && k != sayso.Text && k != sayso.Position {
+			return bad("a reading has no kind")
+		}
+	}
+	if len(d.Events) > math.MaxUint16/2 || len(d.Readings) > math.MaxUint16/2 {
+		return sayso.Fail(sayso.TooLarge, opCommit, "the message brings too many readings or events")
+	}
+	for i := range d.Events {
+		if t := d.Events[i].Time; t < minInstant || t >= maxInstant {
+			return bad("the time of an event is outside the years 1 to 9999")
+		}
+	}
+	return nil
+}
+
+func inRange(unix int64) bool {
+	return unix >= int64(minInstant)/1e6 && unix < int64(maxInstant)/1e6
+}

@@ -1,0 +1,110 @@
+package vault
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"sayso"
+)
+
+// latestRows is the latest reading per signal and source of one vehicle and
+// epoch, ascending by signal and then by source. It is never changed once it
+// is published; a change makes a new one.
+type latestRows []Row
+
+const latestFormat = 1
+
+func orderLatest(a, b *Row) int {
+	if c := cmp.Compare(a.Signal, b.Signal); c != 0 {
+		return c
+	}
+	return slices.Compare(a.Source[:], b.Source[:])
+}
+
+// absent says whether a value is a position that means no position.
+func absent(v *sayso.Value) bool {
+	return v.Kind == sayso.Position && v.Location.Latitude == 0 && v.Location.Longitude == 0
+}
+
+// raise takes a reading in if it is later than what is there. The slice must
+// be the caller's own.
+func (l *latestRows) raise(r *Row) {
+	if absent(&r.Value) {
+		return
+	}
+	i, ok := slices.BinarySearchFunc(*l, r, func(e Row, r *Row) int { return orderLatest(&e, r) })
+	switch {
+	case !ok:
+		*l = slices.Insert(*l, i, *r)
+	case r.Time > (*l)[i].Time || r.Time == (*l)[i].Time && r.Seq < (*l)[i].Seq:
+		(*l)[i] = *r
+	}
+}
+
+// appendLatest writes: format, the sources, the greatest time and sequence,
+// and per row the step of the signal, the number of the source, how much
+// earlier and lower it is, and the value.
+func appendLatest(b []byte, rows latestRows) []byte {
+	b = append(b, latestFormat)
+	var sources []sayso.Address
+	var time sayso.Instant
+	var seq uint64
+	for i := range rows {
+		if !slices.Contains(sources, rows[i].Source) {
+			sources = append(sources, rows[i].Source)
+		}
+		if i == 0 || rows[i].Time > time {
+			time = rows[i].Time
+		}
+		seq = max(seq, rows[i].Seq)
+	}
+	b = binary.AppendUvarint(b, uint64(len(sources)))
+	for _, s := range sources {
+		b = append(b, s[:]...)
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(time))
+	b = binary.LittleEndian.AppendUint64(b, seq)
+	b = binary.AppendUvarint(b, uint64(len(rows)))
+	signal := sayso.SignalID(0)
+	for i := range rows {
+		r := &rows[i]
+		b = binary.AppendUvarint(b, uint64(r.Signal-signal))
+		b = binary.AppendUvarint(b, uint64(slices.Index(sources, r.Source)))
+		b = binary.AppendUvarint(b, uint64(time-r.Time))
+		b = binary.AppendUvarint(b, seq-r.Seq)
+		b = putValue(b, &r.Value)
+		signal = r.Signal
+	}
+	return b
+}
+
+func decodeLatest(b []byte) (latestRows, error) {
+	r := reader{b: b}
+	if r.byte() != latestFormat {
+		return nil, errShort
+	}
+	sources := make([]sayso.Address, r.count(len(sayso.Address{})))
+	for i := range sources {
+		copy(sources[i][:], r.take(uint64(len(sources[i]))))
+	}
+	time, seq := sayso.Instant(r.u64()), r.u64()
+	rows := make(latestRows, r.count(6))
+	signal := uint64(0)
+	for i := range rows {
+		signal += r.uvarint()
+		source := r.uvarint()
+		if signal > 0xffff || source >= uint64(len(sources)) {
+			return nil, errShort
+		}
+		row := &rows[i]
+		row.Signal, row.Source = sayso.SignalID(signal), sources[source]
+		row.Time = time - sayso.Instant(r.uvarint())
+		row.Seq = seq - r.uvarint()
+		r.value(&row.Value, true)
+	}
+	if r.bad || len(r.b) != 0 {
+		return nil, errShort
+	}
+	return rows, nil
+}

@@ -1,0 +1,284 @@
+package vault
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Open opens the vault in a directory, or makes a new one. It reads the log
+// behind what the engine holds and applies it as a running vault would. It
+// refuses with a [*Loss] where something is missing that must be there.
+func Open(cfg Config) (*Vault, error) {
+	cfg = cfg.withDefaults()
+	if cfg.RootKey == nil || cfg.Dir == "" {
+		return nil, errors.New("vault: a directory and a root key are needed")
+	}
+	v := &Vault{
+		cfg: cfg, latest: newLRU[owner, latestRows](cfg.LatestEntries),
+		wake: make(chan struct{}, 1), groups: make(chan groupOut, 2),
+		inflight: make(map[[16]byte]*pending),
+		applied:  make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}),
+	}
+	first := make(chan struct{})
+	v.changed.Store(&first)
+	if err := v.guarded(v.open); err != nil {
+		return nil, errors.Join(err, v.abandon())
+	}
+	go v.write()
+	go v.apply()
+	go v.keep()
+	return v, nil
+}
+
+// guarded runs f so that it may end by [engineLog.Fatalf].
+func (v *Vault) guarded(f func() error) (err error) {
+	done := make(chan struct{})
+	err = errors.New("vault: the row engine gave up")
+	go func() {
+		defer close(done)
+		err = f()
+	}()
+	<-done
+	return errors.Join(err, v.failure())
+}
+
+// abandon closes what open had opened.
+func (v *Vault) abandon() error {
+	var errs []error
+	if v.journal != nil {
+		errs = append(errs, v.journal.close())
+	}
+	if v.db != nil && v.failure() == nil {
+		errs = append(errs, v.db.Close())
+	}
+	if v.check != nil {
+		errs = append(errs, v.check.file.Close())
+	}
+	if v.keys != nil {
+		errs = append(errs, v.keys.file.Close())
+	}
+	if v.lock != nil {
+		errs = append(errs, v.lock())
+	}
+	return errors.Join(errs...)
+}
+
+// open goes through the parts in the order in which they depend on each other.
+func (v *Vault) open() (err error) {
+	fs, path := v.cfg.FS, func(name string) string { return v.cfg.FS.PathJoin(v.cfg.Dir, name) }
+	for _, dir := range []string{v.cfg.Dir, path("log"), path("rows")} {
+		if err := fs.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("vault: %w", err)
+		}
+	}
+	if v.lock, err = lockDir(fs, path("lock")); err != nil {
+		return err
+	}
+	if v.check, err = openCheckpoint(fs, path("checkpoint")); err != nil {
+		return err
+	}
+	cp, fresh := v.check.last, !v.check.ok
+	if v.keys, err = openKeyring(fs, path("keys"), v.cfg.RootKey, cp.slots, fresh, v.cfg.KeyEntries); err != nil {
+		return err
+	}
+	for _, dir := range []string{path("log"), v.cfg.Dir, fs.PathDir(v.cfg.Dir)} {
+		if err := syncDir(fs, dir); err != nil {
+			return fmt.Errorf("vault: %w", err)
+		}
+	}
+	if v.db, err = pebble.Open(path("rows"), v.engineOptions()); err != nil {
+		return fmt.Errorf("vault: opening the rows: %w", err)
+	}
+	if err := v.checkFormat(); err != nil {
+		return err
+	}
+	v.journal = &journal{fs: fs, dir: path("log"), size: v.cfg.SegmentBytes}
+	if err := v.keys.begin(); err != nil {
+		return err
+	}
+	if err := v.recover(cp, fresh); err != nil {
+		return err
+	}
+	if err := v.failure(); err != nil {
+		return err
+	}
+	return v.ready()
+}
+
+// recover applies what the log has and the engine has not.
+func (v *Vault) recover(cp checkpoint, fresh bool) error {
+	have, err := v.appliedPosition()
+	if err != nil {
+		return err
+	}
+	if have.seq < cp.durable {
+		return lossf("the rows end at sequence %d, the checkpoint has seen %d", have.seq, cp.durable)
+	}
+	a, j := v.newApplying(), v.journal
+	var rec record
+	met := false
+	meet := func(p position) error {
+		if p.seq != have.seq {
+			return nil
+		}
+		if met = true; p != have {
+			return lossf("the rows and the log differ at sequence %d", have.seq)
+		}
+		return nil
+	}
+	err = j.read(cp.first, cp.end, func(g *group) error {
+		if !met {
+			if j.seq > have.seq {
+				return lossf("the log starts behind sequence %d, the rows end at %d", j.seq, have.seq)
+			}
+			if err := meet(j.position); err != nil {
+				return err
+			}
+		}
+		if g.lastSeq > have.seq {
+			if !met {
+				return lossf("the rows end at sequence %d, within a group of the log", have.seq)
+			}
+			return a.replay(g, &rec)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !met {
+		if err := meet(j.position); err != nil {
+			return err
+		}
+	}
+	if !met {
+		return lossf("the log ends at sequence %d, the rows hold %d", j.seq, have.seq)
+	}
+	if fresh && j.seq > 0 {
+		return lossf("the checkpoint is missing; the log holds sequence %d", j.seq)
+	}
+	v.seq.Store(j.seq)
+	return nil
+}
+
+// replay applies a group of the log.
+func (a *applying) replay(g *group, rec *record) error {
+	a.begin()
+	for i := range g.records {
+		if err := rec.parse(&g.records[i]); err != nil {
+			return fmt.Errorf("vault: sequence %d of the log: %w", g.records[i].seq, err)
+		}
+		if err := a.add(rec); err != nil {
+			return fmt.Errorf("vault: sequence %d of the log: %w", g.records[i].seq, err)
+		}
+	}
+	return a.commit(position{g.number, g.lastSeq, g.link})
+}
+
+// ready has a segment to write to, the next one prepared, and a checkpoint.
+func (v *Vault) ready() error {
+	j := v.journal
+	if j.file == nil {
+		if err := j.rotate(); err != nil {
+			return fmt.Errorf("vault: the first log segment: %w", err)
+		}
+	}
+	v.end.Store(&logEnd{j.position, j.number})
+	if err := v.checkpoint(); err != nil {
+		return err
+	}
+	if err := syncDir(v.cfg.FS, v.cfg.Dir); err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	v.watchSpace()
+	return v.prepare()
+}
+
+func (v *Vault) appliedPosition() (p position, err error) {
+	val, closer, err := v.db.Get(metaApplied)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return p, nil
+	}
+	if err != nil {
+		return p, fmt.Errorf("vault: %w", err)
+	}
+	p, err = decodeApplied(val)
+	return p, errors.Join(err, closer.Close())
+}
+
+// checkFormat refuses rows of another format and marks new ones.
+func (v *Vault) checkFormat() error {
+	val, closer, err := v.db.Get(metaFormat)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return v.db.Set(metaFormat, binary.BigEndian.AppendUint32(nil, rowsFormat), pebble.NoSync)
+	}
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	if len(val) != 4 || binary.BigEndian.Uint32(val) != rowsFormat {
+		err = fmt.Errorf("vault: the rows have format %x, this program reads %d", val, rowsFormat)
+	}
+	return errors.Join(err, closer.Close())
+}
+
+// engineOptions: no log of its own, no compression (what is sealed does not
+// compress), a filter because most look-ups are for keys that are not there.
+func (v *Vault) engineOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS: v.cfg.FS, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
+		CacheSize: v.cfg.CacheBytes, MemTableSize: v.cfg.MemTableBytes, MemTableStopWritesThreshold: 4,
+		L0StopWritesThreshold:      24,
+		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
+		Logger:                     engineLog{v},
+		EventListener: &pebble.EventListener{
+			BackgroundError: v.engineError,
+			FlushEnd: func(i pebble.FlushInfo) {
+				if i.Err == nil {
+					v.setFull(fullEngine, false)
+				}
+			},
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].BlockSize = 16 << 10
+	}
+	return o
+}
+
+// engineError hears of a failed flush or compaction. The log still has what
+// Pebble could not write. A full disk is waited for, anything else is unknown.
+func (v *Vault) engineError(err error) {
+	switch {
+	case vfs.IsNoSpaceError(err):
+		v.setFull(fullEngine, true)
+	case errors.Is(err, context.Canceled):
+	default:
+		v.fail(fmt.Errorf("vault: the row engine: %w", err))
+	}
+}
+
+// engineLog takes Pebble's own words.
+type engineLog struct{ v *Vault }
+
+func (l engineLog) Infof(string, ...any) {}
+
+func (l engineLog) Errorf(format string, a ...any) {
+	l.v.cfg.Log.Warn("row engine", "says", fmt.Sprintf(format, a...))
+}
+
+// Fatalf must not return. Ending this goroutine leaves Pebble as it is; the
+// vault has failed and the process is expected to exit.
+func (l engineLog) Fatalf(format string, a ...any) {
+	l.v.fail(fmt.Errorf("vault: the row engine: "+format, a...))
+	runtime.Goexit()
+}

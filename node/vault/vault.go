@@ -1,0 +1,192 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"sayso"
+)
+
+// Vault is the engine on disk. Its methods may be called from any goroutine.
+//
+// Three goroutines do the work: write makes groups of the log, apply puts them
+// into Pebble, keep prepares segments and writes checkpoints. Locks, in the
+// order in which they may be held together: queue, flight, keyring.io,
+// keyring.mu, the caches' own.
+type Vault struct {
+	cfg     Config
+	db      *pebble.DB
+	keys    *keyring
+	journal *journal // write's
+	check   *checkpointFile
+	lock    func() error // gives the directory free
+	latest  *lru[owner, latestRows]
+
+	queue struct {
+		sync.Mutex
+		list   []*pending
+		bytes  int64 // of everything not finished
+		closed bool
+	}
+	wake   chan struct{}
+	groups chan groupOut
+
+	flight   sync.Mutex
+	inflight map[[16]byte]*pending
+
+	seq     atomic.Uint64
+	end     atomic.Pointer[logEnd]
+	failed  atomic.Pointer[error]
+	full    atomic.Uint32
+	changed atomic.Pointer[chan struct{}]
+
+	applied  chan struct{} // closed when apply has ended
+	kicks    chan struct{}
+	stop     chan struct{}
+	kept     chan struct{} // closed when keep has ended
+	closing  sync.Once
+	closeErr error
+
+	stats counters
+}
+
+// logEnd is how far the log is on stable storage, and in which segment.
+type logEnd struct {
+	position
+	segment uint64
+}
+
+// Why nothing more is taken in.
+const (
+	fullSegment = 1 << iota // the next log segment could not be allocated
+	fullEngine              // Pebble could not write for want of space
+	fullMark                // free space is under the mark
+)
+
+func (v *Vault) setFull(why uint32, full bool) {
+	if full {
+		if old := v.full.Or(why); old&why == 0 {
+			v.cfg.Log.Warn("the vault takes nothing in for want of space", "reason", why)
+			v.kick()
+		}
+		return
+	}
+	if old := v.full.And(^why); old == why {
+		v.cfg.Log.Info("the vault takes in again")
+	}
+}
+
+func errFull(op string) error { return sayso.Fail(sayso.Full, op, "no space is left to keep it") }
+
+// fail marks the vault as failed for ever: the state of the disk is unknown, and
+// only the next start, which reads what is there, can decide.
+func (v *Vault) fail(err error) {
+	wrapped := error(&sayso.Error{Op: "vault", Fault: sayso.Internal, Message: "the store has failed", Err: err})
+	if v.failed.CompareAndSwap(nil, &wrapped) {
+		v.cfg.Log.Error("the vault has failed and stops", "error", err)
+		go v.cfg.Fatal(err)
+	}
+}
+
+func (v *Vault) failure() error {
+	if p := v.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// usable says why nothing can be taken in now.
+func (v *Vault) usable(op string) error {
+	if err := v.failure(); err != nil {
+		return err
+	}
+	if v.full.Load() != 0 {
+		v.stats.full.Add(1)
+		return errFull(op)
+	}
+	return nil
+}
+
+// Seq is the sequence up to which every read sees all.
+func (v *Vault) Seq() uint64 { return v.seq.Load() }
+
+// Changed gives a channel that is closed when something more is to be seen.
+func (v *Vault) Changed() <-chan struct{} { return *v.changed.Load() }
+
+// announce closes the channel that Changed gave.
+func (v *Vault) announce() {
+	next := make(chan struct{})
+	close(*v.changed.Swap(&next))
+}
+
+// kick makes keep look at once.
+func (v *Vault) kick() {
+	select {
+	case v.kicks <- struct{}{}:
+	default:
+	}
+}
+
+// Erase destroys the key of an ownership epoch, see [Engine].
+func (v *Vault) Erase(ctx context.Context, vehicle uint64, epoch uint32) error {
+	const op = "vault.Erase"
+	if err := ctx.Err(); err != nil {
+		return cancelled(op, err)
+	}
+	if err := v.failure(); err != nil {
+		return err
+	}
+	p := &pending{kind: frameErase, owner: owner{vehicle, epoch}, done: make(chan struct{})}
+	if err := v.enqueue(p); err != nil {
+		return err
+	}
+	return v.wait(ctx, op, p)
+}
+
+// Close waits for what is under way, makes all of it durable in the engine and
+// closes. It may be called again.
+func (v *Vault) Close() error {
+	v.closing.Do(func() { v.closeErr = v.close() })
+	return v.closeErr
+}
+
+func (v *Vault) close() error {
+	v.queue.Lock()
+	v.queue.closed = true
+	v.queue.Unlock()
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+	<-v.applied
+	close(v.stop)
+	<-v.kept
+	if err := v.failure(); err != nil {
+		// Pebble may wait for ever for work that has failed; the process is
+		// expected to end, and the next start reads what is on disk.
+		return errors.Join(err, v.lock())
+	}
+	var errs []error
+	if err := v.db.Flush(); err != nil {
+		errs = append(errs, fmt.Errorf("vault: flushing: %w", err))
+	} else {
+		errs = append(errs, v.checkpoint())
+	}
+	errs = append(errs, v.db.Close(), v.journal.close(), v.check.file.Close(), v.keys.file.Close(), v.lock())
+	return errors.Join(errs...)
+}
+
+// lockDir makes sure that one process at a time has the directory.
+func lockDir(fs vfs.FS, name string) (func() error, error) {
+	l, err := fs.Lock(name)
+	if err != nil {
+		return nil, fmt.Errorf("vault: the directory is in use: %w", err)
+	}
+	return l.Close, nil
+}

@@ -1,0 +1,200 @@
+package vault
+
+import (
+	"errors"
+	"time"
+
+	"sayso"
+)
+
+// A group takes at most so many bytes or records, if it has more than one.
+const (
+	groupBytes   = 1 << 20
+	groupRecords = 4096
+)
+
+// groupOut is a group on stable storage on its way to the applier.
+type groupOut struct {
+	list []*pending
+	at   position
+}
+
+// write is the goroutine that turns what waits into groups of the log. While a
+// group is being synced the next one gathers: that is the whole of group
+// commit. What it hands on is applied in the same order by one other goroutine.
+func (v *Vault) write() {
+	defer close(v.groups)
+	var buf []byte
+	for {
+		list, more := v.gather()
+		if len(list) == 0 {
+			if !more {
+				return
+			}
+			continue
+		}
+		if err := v.failure(); err != nil {
+			v.refuse(list, err)
+			continue
+		}
+		out, b, err := v.writeGroup(list, buf[:0])
+		if buf = b; cap(buf) > 4*groupBytes {
+			buf = nil
+		}
+		switch {
+		case errors.Is(err, errNoSegment):
+			v.setFull(fullSegment, true)
+			v.refuse(list, errFull(opCommit))
+		case err != nil:
+			v.fail(err)
+			v.refuse(list, v.failure())
+		default:
+			v.groups <- out
+		}
+	}
+}
+
+// gather waits for records and takes as many as make a group. It answers false
+// when there are none and there will be none.
+func (v *Vault) gather() (list []*pending, more bool) {
+	v.queue.Lock()
+	waiting, closed := len(v.queue.list), v.queue.closed
+	v.queue.Unlock()
+	if waiting == 0 {
+		if closed {
+			return nil, false
+		}
+		<-v.wake
+		if v.cfg.CommitWindow > 0 {
+			time.Sleep(v.cfg.CommitWindow)
+		}
+	}
+	v.queue.Lock()
+	defer v.queue.Unlock()
+	n, bytes := 0, 0
+	for n < len(v.queue.list) && n < groupRecords {
+		size := 0
+		if b := v.queue.list[n].buf; b != nil {
+			size = len(*b)
+		}
+		if n > 0 && bytes+size > groupBytes {
+			break
+		}
+		bytes += size
+		n++
+	}
+	list = append(list, v.queue.list[:n]...)
+	clear(v.queue.list[:n])
+	if v.queue.list = v.queue.list[n:]; len(v.queue.list) == 0 {
+		v.queue.list = nil
+	}
+	return list, true
+}
+
+// writeGroup numbers, seals and writes a group. New data keys are on stable
+// storage before the group is.
+func (v *Vault) writeGroup(list []*pending, buf []byte) (groupOut, []byte, error) {
+	j := v.journal
+	group, seq := j.group+1, j.seq
+	size := 0
+	for _, p := range list {
+		if p.buf != nil {
+			size += len(*p.buf)
+		}
+	}
+	size += len(list) * (frameHead + 64) // erasures are encoded below
+	if !j.fits(size) {
+		if err := j.rotate(); err != nil {
+			return groupOut{}, buf, err
+		}
+		v.kick()
+	}
+	now := sayso.At(v.cfg.Clock.Now())
+	var ad [40]byte
+	for _, p := range list {
+		seq++
+		if p.kind == frameErase {
+			p.encodeErase(v.keys.retire(p.owner))
+		} else if err := p.seal(v.keys, seq, now, ad[:0]); err != nil {
+			return groupOut{}, buf, err
+		}
+		*p.buf = endFrame(*p.buf, group, seq)
+		p.seq = seq
+		buf = append(buf, *p.buf...)
+	}
+	if err := v.keys.flush(); err != nil {
+		return groupOut{}, buf, err
+	}
+	buf, err := j.append(buf, len(list), seq)
+	if err != nil {
+		return groupOut{}, buf, err
+	}
+	v.stats.groups.Add(1)
+	v.stats.logBytes.Add(uint64(len(buf)))
+	at := logEnd{j.position, j.number}
+	v.end.Store(&at)
+	return groupOut{list, j.position}, buf, nil
+}
+
+// refuse answers a group that could not be written.
+func (v *Vault) refuse(list []*pending, err error) {
+	for _, p := range list {
+		v.leave(p)
+		v.finish(p, 0, err)
+	}
+}
+
+// leave takes a record out of what counts as waiting.
+func (v *Vault) leave(p *pending) {
+	v.queue.Lock()
+	v.queue.bytes -= p.size
+	v.queue.Unlock()
+}
+
+// apply is the goroutine that applies groups and then tells who waits.
+func (v *Vault) apply() {
+	defer close(v.applied)
+	a := v.newApplying()
+	var rec record
+	for g := range v.groups {
+		err := v.failure()
+		if err == nil {
+			if err = a.group(&g, &rec); err != nil {
+				v.fail(err)
+				err = v.failure()
+			}
+		}
+		if err != nil {
+			v.refuse(g.list, err)
+			continue
+		}
+		v.seq.Store(g.at.seq)
+		for _, p := range g.list {
+			v.leave(p)
+			v.finish(p, p.seq, nil)
+		}
+		v.stats.deposits.Add(uint64(len(g.list)))
+		v.announce()
+	}
+}
+
+// group applies the records of a group as they are in the log.
+func (a *applying) group(g *groupOut, rec *record) error {
+	a.begin()
+	for _, p := range g.list {
+		f, _, ok := parseFrame(*p.buf)
+		if !ok {
+			return errShort
+		}
+		if err := rec.parse(&f); err != nil {
+			return err
+		}
+		for i := range rec.parts {
+			rec.parts[i].rows, rec.parts[i].source = p.parts[i].rows, p.source
+		}
+		if err := a.add(rec); err != nil {
+			return err
+		}
+	}
+	return a.commit(g.at)
+}
