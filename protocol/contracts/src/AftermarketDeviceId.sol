@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {IDeviceNft, IRegistryHooks} from "./interfaces/INodes.sol";
 import {NodeNft} from "./NodeNft.sol";
 
 /// @title AftermarketDeviceId
 /// @notice The token of a device that is plugged into a car. The registry moves it when it is claimed, without any
-/// approval by the manufacturer; otherwise it moves like any ERC-721 token. It cannot be burnt.
+/// approval by the manufacturer; otherwise it moves like any ERC-721 token. It cannot be burnt. It does not report
+/// transfers to the grant store, which does not need it: a grant holds only while its giver owns the token.
 contract AftermarketDeviceId is NodeNft, IDeviceNft {
     /// @notice Moves a device for the registry, which has checked the claim.
     function moveByRegistry(address to, uint256 tokenId) external onlyRegistry {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {Base58} from "@openzeppelin/contracts/utils/Base58.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
@@ -76,51 +76,66 @@ library CidCodec {
     /// @dev 46 base58 digits as upper * 58^23 + lower, each half below 2^135; the sum is the 34-byte multihash. 46 digits
     /// whose value starts with the sha2-256 header have exactly one spelling, so no second check is needed.
     function _unbase58(bytes calldata s) private pure returns (bool, bytes32) {
-        uint256[2] memory half;
-        for (uint256 i = 0; i < V0_LENGTH; ++i) {
-            uint256 d = _digit58(uint8(s[i]));
-            if (d == 58) return (false, 0);
-            uint256 h = i / 23;
-            unchecked {
-                half[h] = half[h] * 58 + d;
-            }
-        }
-        (uint256 high, uint256 low) = Math.mul512(half[0], HALF_WEIGHT);
+        uint256 table = _table(
+            0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff,
+            0xffffffffffffffffffffffffffffffffff000102030405060708ffffffffffff,
+            0xff090a0b0c0d0e0f10ff1112131415ff161718191a1b1c1d1e1f20ffffffffff,
+            0xff2122232425262728292a2bff2c2d2e2f30313233343536373839ffffffffff
+        );
+        (uint256 upper, bool okUpper) = _number(bytes32(s), 23, 58, table);
+        (uint256 lower, bool okLower) = _number(bytes32(s[23:]), 23, 58, table);
+        (uint256 high, uint256 low) = Math.mul512(upper, HALF_WEIGHT);
         unchecked {
-            uint256 sum = low + half[1];
+            uint256 sum = low + lower;
             if (sum < low) ++high;
-            return (high == SHA256_HEADER, bytes32(sum));
+            return (okUpper && okLower && high == SHA256_HEADER, bytes32(sum));
         }
     }
 
-    /// @dev Value of one base58 character (digits and letters without 0, I, O, l), 58 when it is none.
-    function _digit58(uint8 c) private pure returns (uint256) {
-        unchecked {
-            if (c >= 0x31 && c <= 0x39) return c - 0x31;
-            if (c >= 0x41 && c <= 0x48) return c - 0x41 + 9;
-            if (c >= 0x4a && c <= 0x4e) return c - 0x4a + 17;
-            if (c >= 0x50 && c <= 0x5a) return c - 0x50 + 22;
-            if (c >= 0x61 && c <= 0x6b) return c - 0x61 + 33;
-            if (c >= 0x6d && c <= 0x7a) return c - 0x6d + 44;
-            return 58;
-        }
-    }
-
-    /// @dev 58 base32 characters after the "b" hold 290 bits: 32 of header, 256 of digest, 2 that must be zero.
+    /// @dev 58 base32 characters after the "b" hold 290 bits, here two halves of 145: 32 of header, 256 of digest, and 2 at
+    /// the end that must be zero.
     function _unbase32(bytes calldata s) private pure returns (bool, uint256 header, bytes32) {
-        uint256 high;
-        uint256 low;
-        for (uint256 i = 1; i < V1_LENGTH; ++i) {
-            uint8 c = uint8(s[i]);
-            uint256 d;
-            if (c >= 0x61 && c <= 0x7a) d = c - 0x61;
-            else if (c >= 0x32 && c <= 0x37) d = c - 0x32 + 26;
-            else return (false, 0, 0);
-            high = (high << 5) | (low >> 251);
-            low = (low << 5) | d;
+        uint256 table = _table(
+            0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff,
+            0xffffffffffffffffffffffffffffffffffff1a1b1c1d1e1fffffffffffffffff,
+            0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff,
+            0xff000102030405060708090a0b0c0d0e0f10111213141516171819ffffffffff
+        );
+        (uint256 upper, bool okUpper) = _number(bytes32(s[1:]), 29, 32, table);
+        (uint256 lower, bool okLower) = _number(bytes32(s[30:]), 29, 32, table);
+        return (okUpper && okLower && lower & 3 == 0, upper >> 113, bytes32((upper << 143) | (lower >> 2)));
+    }
+
+    /// @dev Value of the first `count` characters of `word` as digits of `base`, by a table of 128 entries.
+    function _number(bytes32 word, uint256 count, uint256 base, uint256 table)
+        private
+        pure
+        returns (uint256 value, bool ok)
+    {
+        assembly ("memory-safe") {
+            let seen := 0
+            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+                let c := byte(i, word)
+                let digit := byte(0, mload(add(table, and(c, 0x7f))))
+                // A character above 127 or one that is no digit (0xff) leaves bit 7.
+                seen := or(seen, or(c, digit))
+                value := add(mul(value, base), digit)
+            }
+            ok := iszero(and(seen, 0x80))
         }
-        header = high >> 2;
-        return (low & 3 == 0, header, bytes32((low >> 2) | (high << 254)));
+    }
+
+    /// @dev Lays out a table of 128 digit values by character in memory; 0xff marks a character that is no digit.
+    function _table(uint256 a, uint256 b, uint256 c, uint256 d) private pure returns (uint256 table) {
+        assembly ("memory-safe") {
+            table := mload(0x40)
+            mstore(table, a)
+            mstore(add(table, 0x20), b)
+            mstore(add(table, 0x40), c)
+            mstore(add(table, 0x60), d)
+            // 31 bytes more than the table, for a read at its last entry.
+            mstore(0x40, add(table, 0xa0))
+        }
     }
 
     function _base32(uint256 header, bytes32 digest) private pure returns (string memory) {

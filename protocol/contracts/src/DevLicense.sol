@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
@@ -29,8 +29,7 @@ contract DevLicense is ERC721Upgradeable, AccessManagedUpgradeable, UUPSUpgradea
         mapping(uint256 tokenId => mapping(bytes32 uriHash => bool)) redirectUri;
     }
 
-    // keccak256(abi.encode(uint256(keccak256("sayso.DevLicense")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant STORE = keccak256(abi.encode(uint256(keccak256("sayso.DevLicense")) - 1)) & ~bytes32(uint256(0xff));
+    bytes32 private constant STORE = bytes32(erc7201("sayso.DevLicense"));
 
     uint256 private constant ALIAS_MAX_LENGTH = 32;
 

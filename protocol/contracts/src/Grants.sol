@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
@@ -58,8 +58,7 @@ contract Grants is IGrants, AccessManagedUpgradeable, UUPSUpgradeable {
     /// @dev Stored for an expiration of 2^256-1, "never".
     uint48 private constant NEVER = type(uint48).max;
 
-    // keccak256(abi.encode(uint256(keccak256("sayso.Grants")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant STORE = keccak256(abi.encode(uint256(keccak256("sayso.Grants")) - 1)) & ~bytes32(uint256(0xff));
+    bytes32 private constant STORE = bytes32(erc7201("sayso.Grants"));
 
     event PermissionsSet(
         address indexed asset,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
 import {ERC721Upgradeable} from "@openzeppelin/contracts-upgradeable/token/ERC721/ERC721Upgradeable.sol";
@@ -12,7 +12,7 @@ import {INodeNft} from "./interfaces/INodes.sol";
 
 /// @title NodeNft
 /// @notice Ownership of one kind of node (manufacturer, vehicle, aftermarket device) as ERC-721 tokens with ids from 1.
-/// Only the registry mints. Every transfer voids the grants of the token.
+/// Only the registry mints.
 abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeable, UUPSUpgradeable {
     /// @custom:storage-location erc7201:sayso.NodeNft
     struct NodeStore {
@@ -22,7 +22,7 @@ abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeab
         string baseUri;
     }
 
-    bytes32 private constant STORE = keccak256(abi.encode(uint256(keccak256("sayso.NodeNft")) - 1)) & ~bytes32(uint256(0xff));
+    bytes32 private constant STORE = bytes32(erc7201("sayso.NodeNft"));
 
     /// @notice ERC-4906: the metadata of a range of tokens changed.
     event BatchMetadataUpdate(uint256 _fromTokenId, uint256 _toTokenId);
@@ -85,6 +85,11 @@ abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeab
         return address(_node().grants);
     }
 
+    /// @dev Voids the grants of a token that moved.
+    function _voidGrants(address from, address to, uint256 tokenId) internal {
+        if (from != address(0) && to != address(0)) _node().grants.onTransfer(address(this), tokenId);
+    }
+
     /// @notice Sets what token URIs start with.
     function setBaseURI(string calldata baseUri) external restricted {
         _node().baseUri = baseUri;
@@ -98,11 +103,6 @@ abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeab
         returns (bool) {
         // 0x49064906 is ERC-4906.
         return interfaceId == 0x49064906 || super.supportsInterface(interfaceId);
-    }
-
-    function _update(address to, uint256 tokenId, address auth) internal virtual override returns (address from) {
-        from = super._update(to, tokenId, auth);
-        if (from != address(0) && to != address(0)) _node().grants.onTransfer(address(this), tokenId);
     }
 
     function _baseURI() internal view override returns (string memory) {

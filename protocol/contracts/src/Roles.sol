@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 /// @title Roles
 /// @notice Role numbers in the AccessManager. Number 0 is its administrator, who gives and takes the others.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {ERC721Upgradeable} from "@openzeppelin/contracts-upgradeable/token/ERC721/ERC721Upgradeable.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
@@ -44,5 +44,10 @@ contract VehicleId is NodeNft, IVehicleNft {
 
     function setApprovalForAll(address, bool) public pure override(ERC721Upgradeable, IERC721) {
         revert ApprovalsRefused();
+    }
+
+    function _update(address to, uint256 tokenId, address auth) internal override returns (address from) {
+        from = super._update(to, tokenId, auth);
+        _voidGrants(from, to, tokenId);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {IAuthority} from "@openzeppelin/contracts/access/manager/IAuthority.sol";
 
@@ -211,8 +211,10 @@ abstract contract AftermarketDevices is Vehicles {
 
     /// @notice Unpairs; the caller owns the device or the vehicle.
     function unpairAftermarketDevice(uint256 aftermarketDeviceNode, uint256 vehicleNode) external {
-        (address deviceOwner, address vehicleOwner) = _pairOwners(aftermarketDeviceNode, vehicleNode);
-        if (msg.sender != deviceOwner && msg.sender != vehicleOwner) revert Unauthorized(msg.sender);
+        address vehicleOwner = _reg().vehicleNft.ownerOf(vehicleNode);
+        if (msg.sender != vehicleOwner && msg.sender != _reg().deviceNft.ownerOf(aftermarketDeviceNode)) {
+            revert Unauthorized(msg.sender);
+        }
         _unpair(aftermarketDeviceNode, vehicleNode, vehicleOwner);
     }
 

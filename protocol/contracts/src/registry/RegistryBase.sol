@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
+pragma solidity ^0.8.37;
 
 import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
 
@@ -66,8 +66,7 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
         mapping(bytes32 digest => bool) digestUsed;
     }
 
-    // keccak256(abi.encode(uint256(keccak256("sayso.Registry")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant STORE = keccak256(abi.encode(uint256(keccak256("sayso.Registry")) - 1)) & ~bytes32(uint256(0xff));
+    bytes32 private constant STORE = bytes32(erc7201("sayso.Registry"));
 
     /// @dev Kinds of node in the list of attributes; kept in storage keys.
     uint8 internal constant MANUFACTURER = 1;
