@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum"
@@ -82,6 +83,9 @@ func (c *Client) Close() { c.rpc.Close() }
 // fail names the endpoint and what can be done. An answer of the node (a JSON-RPC
 // error) is kept as the cause; a failed connection is sayso.Busy.
 func (c *Client) fail(method string, err error) error {
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err // the URL may hold a provider's key
+	}
 	e := &sayso.Error{Op: "chain." + method, Fault: sayso.Busy, Subject: c.name, Err: err}
 	var answer rpc.Error
 	var status rpc.HTTPError
@@ -222,6 +226,10 @@ func (c *Client) Receipt(ctx context.Context, tx common.Hash) (*types.Receipt, e
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	r, err := c.eth.TransactionReceipt(ctx, tx)
+	var answer rpc.Error
+	if errors.As(err, &answer) && strings.Contains(answer.Error(), "indexing is in progress") {
+		err = ethereum.NotFound // go-ethereum's answer while it has no blocks, and just after its start
+	}
 	if err != nil {
 		return nil, c.fail("eth_getTransactionReceipt", err)
 	}

@@ -72,6 +72,11 @@ func (s *Sender) Send(ctx context.Context, to *common.Address, data []byte, valu
 	}
 	receipt, err := s.receipts.wait(ctx, tx, s.Address())
 	if err != nil {
+		// Nobody hands this transaction over again. Should the node forget it, the next
+		// one must take its nonce, or all later ones wait for it forever.
+		s.mu.Lock()
+		s.known = false
+		s.mu.Unlock()
 		return nil, err
 	}
 	if receipt.Status != types.ReceiptStatusSuccessful {

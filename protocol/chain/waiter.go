@@ -14,8 +14,8 @@ import (
 
 // Receipts are asked for quickly at first, because the embedded chain answers
 // within milliseconds, then ever more slowly up to pollSlowest. A transaction
-// without a receipt is handed to the node again every resend: a node forgets its
-// waiting transactions when it restarts.
+// without a receipt is handed to the node again every resend, and at once when the
+// node was away: it forgets its waiting transactions when it restarts.
 const (
 	pollFastest = 2 * time.Millisecond
 	pollSlowest = time.Second
@@ -40,6 +40,7 @@ type pending struct {
 	age  time.Duration
 	pace time.Duration
 	sent time.Duration // age at which it was handed over last
+	away bool          // the node could not be asked
 }
 
 type result struct {
@@ -113,15 +114,18 @@ func (w *waiter) ask(some []*pending) {
 		batch[i] = rpc.BatchElem{Method: "eth_getTransactionReceipt", Args: []any{p.tx.Hash()}, Result: &receipts[i]}
 	}
 	if err := w.client.rpc.BatchCallContext(ctx, batch); err != nil {
-		return // the node is away: go on asking until the callers give up
+		for _, p := range some {
+			p.away = true
+		}
+		return // go on asking until the callers give up
 	}
 	for i, p := range some {
 		switch {
 		case batch[i].Error != nil:
 		case receipts[i] != nil:
 			w.finish(p, result{receipt: receipts[i]})
-		case p.age-p.sent >= resend:
-			p.sent = p.age
+		case p.away || p.age-p.sent >= resend:
+			p.away, p.sent = false, p.age
 			w.again(ctx, p)
 		}
 	}

@@ -101,8 +101,8 @@ func (c *Chain) openEngine() (err error) {
 	// Until the index of transactions is known to be whole, a missing receipt is an
 	// error instead of nothing.
 	for range 1000 {
-		if backend.APIBackend.TxIndexDone() {
-			break
+		if backend.APIBackend.TxIndexDone() || c.journal.Len() == 1 {
+			break // or no block yet to index
 		}
 		time.Sleep(time.Millisecond)
 	}

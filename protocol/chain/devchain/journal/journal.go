@@ -54,6 +54,7 @@ type Journal struct {
 	size  int64    // bytes of the last segment that hold whole records
 	next  uint64   // number of the next record
 	err   error    // set once the outcome of a write is unknown
+	write func(f *os.File, b []byte, off int64) (int, error)
 	sync  func(*os.File) error
 }
 
@@ -67,7 +68,7 @@ func open(dir string, limit int64) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open block journal: %w", err)
 	}
-	j := &Journal{dir: dir, limit: limit, sync: (*os.File).Sync}
+	j := &Journal{dir: dir, limit: limit, write: (*os.File).WriteAt, sync: (*os.File).Sync}
 	segs, err := j.segments()
 	if err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func (j *Journal) Append(payload []byte) (uint64, error) {
 		}
 	}
 	rec := appendRecord(nil, j.next, payload)
-	if _, err := j.file.WriteAt(rec, j.size); err != nil {
+	if _, err := j.write(j.file, rec, j.size); err != nil {
 		if terr := j.file.Truncate(j.size); terr != nil {
 			j.err = fmt.Errorf("%w: %w", ErrClosed, terr)
 		}
@@ -296,10 +297,16 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// SetSync replaces the function that puts a written file onto the disk. It is for
-// tests that hold or break the disk; call it while nothing appends.
-func (j *Journal) SetSync(f func(*os.File) error) {
+// SetDisk replaces the functions that write to a file and that put what was written
+// onto the disk; nil leaves one as it is. It is for tests that hold, fill or break the
+// disk; call it while nothing appends.
+func (j *Journal) SetDisk(write func(f *os.File, b []byte, off int64) (int, error), sync func(*os.File) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.sync = f
+	if write != nil {
+		j.write = write
+	}
+	if sync != nil {
+		j.sync = sync
+	}
 }
