@@ -96,6 +96,9 @@ func (c *Call) object(o *object, fields []*Field, parent any) bool {
 // field asks the guards, calls the function and writes the value.
 func (c *Call) field(f *Field, parent any) bool {
 	value, err := c.answer(f, parent)
+	if err == ErrNull {
+		value, err = nil, nil
+	}
 	if err != nil {
 		c.Fail(err, f.at...)
 		if f.info.def.Type.NonNull {

@@ -287,14 +287,14 @@ func TestLimits(t *testing.T) {
 		{"depth", deep(12), "more nested levels than 12"},
 		{"tokens", "{" + strings.Repeat("old ", 4000) + "}", "exceeded token limit"},
 		{"root aliases", "{" + repeat(51, func(i int) string { return fmt.Sprintf("a%d:old ", i) }) + "}", "more aliases at the root than 50"},
-		{"fields", "{leaf{" + strings.Repeat("n ", 1001) + "}}", "more fields than 1000"},
+		{"fields", "{leaf{" + strings.Repeat("n ", 501) + "}}", "more fields than 500"},
 		{"directives", "{leaf{n " + strings.Repeat("@include(if:true) ", 21) + "}}", "more directives than 20"},
 		{"fragments that double", "{leaf{...f0}}" + repeat(20, func(i int) string {
 			return fmt.Sprintf(" fragment f%d on Leaf{leaf{...f%d} b:leaf{...f%d}}", i, i+1, i+1)
 		}) + " fragment f20 on Leaf{n}", "more nested levels than 12"},
 		{"flat fragments that double", "{leaf{...f0}}" + repeat(20, func(i int) string {
 			return fmt.Sprintf(" fragment f%d on Leaf{...f%d ...f%d}", i, i+1, i+1)
-		}) + " fragment f20 on Leaf{n}", "more fields than 1000"},
+		}) + " fragment f20 on Leaf{n}", "more fields than 500"},
 		{"fragment cycle", "{leaf{...f}} fragment f on Leaf{...g} fragment g on Leaf{...f}", "Cannot spread fragment"},
 		{"objects", "{leaf{leaves{leaves{leaves{leaves{leaves{leaves{n}}}}}}}}", "too many objects"},
 		{"deadline", "{slow}", DeadlineMessage},

@@ -91,7 +91,7 @@ type Limits struct {
 	Depth      int           // 12: nested selections, introspection not counted
 	Aliases    int           // 50: of root fields; aliases below are bounded by Selections
 	Directives int           // 20: in the query
-	Selections int           // 1,000: fields with fragments spread out, introspection not counted
+	Selections int           // 500: fields with fragments spread out, introspection not counted
 	Complexity int           // none: selected fields; over it the answer is COMPLEXITY_LIMIT_EXCEEDED
 	Objects    int           // 50,000: objects in an answer
 	Deadline   time.Duration // 10 s
@@ -103,7 +103,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Depth, 12)
 	def(&l.Aliases, 50)
 	def(&l.Directives, 20)
-	def(&l.Selections, 1000)
+	def(&l.Selections, 500)
 	def(&l.Objects, 50_000)
 	def(&l.Deadline, 10*time.Second)
 	return l
@@ -258,6 +258,10 @@ func Explain(err error) (string, map[string]any) {
 	}
 	return sayso.MessageOf(err), map[string]any{"code": sayso.FaultOf(err).Code()}
 }
+
+// ErrNull is what a guard or function answers for a field that is null without
+// an error of its own.
+var ErrNull = errors.New("null")
 
 // DeadlineMessage is what a request that ran out of time is told (spec api 2).
 const DeadlineMessage = "request exceeded or is estimated to exceed the maximum execution time"
