@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"math/big"
 	"strconv"
 	"time"
 
@@ -168,4 +169,13 @@ func ParseSet(list []string) (sayso.Permissions, error) {
 		set = set.With(p)
 	}
 	return set, nil
+}
+
+// ParseBits reads the on-chain form that identity answers print, such as 0x3ffc.
+func ParseBits(s string) (sayso.Permissions, error) {
+	n, ok := new(big.Int).SetString(s, 0)
+	if !ok {
+		return sayso.Permissions{}, fmt.Errorf("%q is not a permission number", s)
+	}
+	return sayso.PermissionsFromBits(n), nil
 }

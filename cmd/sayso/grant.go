@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"sayso"
+	"sayso/internal/clock"
+	"sayso/owner/token"
+)
+
+type grantCmd struct {
+	remote
+	Vehicle     uint64        `help:"Vehicle." required:""`
+	To          string        `help:"Who may see: an app's name, an address, or the name of a key." required:""`
+	Permissions []string      `help:"Names or numbers, separated by commas." default:"GetNonLocationHistory,GetLocationHistory"`
+	For         time.Duration `help:"How long the grant lasts; 0 is for ever." default:"24h"`
+	Source      string        `help:"Document behind the grant, such as ipfs://<CID>."`
+	As          string        `help:"Name of the owner's key." default:"owner"`
+}
+
+// Help shows an example.
+func (grantCmd) Help() string {
+	return "Example: sayso grant --vehicle 3 --to demo --permissions GetNonLocationHistory,GetApproximateLocation --for 1h"
+}
+
+// Run grants.
+func (c *grantCmd) Run(ctx context.Context) error {
+	set, err := token.ParseSet(c.Permissions)
+	if err != nil {
+		return sayso.Fail(sayso.Invalid, "grant", err.Error())
+	}
+	if set.Empty() || c.For < 0 {
+		return sayso.Fail(sayso.Invalid, "grant", "a grant needs permissions and a time that is not negative; to end one: sayso revoke")
+	}
+	var until time.Time
+	if c.For > 0 {
+		until = clock.System{}.Now().Add(c.For)
+	}
+	who, err := c.set(ctx, c.As, c.Vehicle, c.To, set, until, c.Source)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range set.List() {
+		names = append(names, strings.TrimPrefix(p.String(), "privilege:"))
+	}
+	end := "for ever"
+	if !until.IsZero() {
+		end = "until " + until.Format(time.RFC3339)
+	}
+	out := map[string]any{"vehicle": c.Vehicle, "grantee": who.String(), "permissions": names, "until": until}
+	return show(c.JSON, out, fmt.Sprintf("%s may use %s of vehicle %d %s.\nTo end it: %s revoke --vehicle %d --from %s --as %s\n",
+		c.To, strings.Join(names, ", "), c.Vehicle, end, program(), c.Vehicle, c.To, c.As))
+}
+
+// set writes a grant and returns when the node has seen it.
+func (r remote) set(ctx context.Context, as string, vehicle uint64, to string, set sayso.Permissions, until time.Time, source string) (sayso.Address, error) {
+	d, err := r.open(ctx)
+	if err != nil {
+		return sayso.Address{}, err
+	}
+	who, err := d.account(ctx, to)
+	if err != nil {
+		return who, err
+	}
+	w, _, err := d.wallet(ctx, as, false)
+	if err != nil {
+		return who, err
+	}
+	if err := w.Grant(ctx, vehicle, who, set, until, source); err != nil {
+		return who, err
+	}
+	return who, d.api.Await(ctx, w.Block())
+}
+
+type revokeCmd struct {
+	remote
+	Vehicle uint64 `help:"Vehicle." required:""`
+	From    string `help:"Whose grant ends: an app's name, an address, or the name of a key." required:""`
+	As      string `help:"Name of the owner's key." default:"owner"`
+}
+
+// Help shows an example.
+func (revokeCmd) Help() string { return "Example: sayso revoke --vehicle 3 --from demo" }
+
+// Run revokes.
+func (c *revokeCmd) Run(ctx context.Context) error {
+	who, err := c.set(ctx, c.As, c.Vehicle, c.From, sayso.Permissions{}, time.Unix(0, 0), "")
+	if err != nil {
+		return err
+	}
+	return show(c.JSON, map[string]any{"vehicle": c.Vehicle, "grantee": who.String()},
+		fmt.Sprintf("%s sees nothing of vehicle %d any more.\n", c.From, c.Vehicle))
+}

@@ -1,0 +1,104 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"sayso"
+	"sayso/internal/clock"
+	"sayso/internal/durable"
+	"sayso/owner/registry"
+	"sayso/protocol/abi"
+	"sayso/protocol/chain"
+	"sayso/protocol/chain/devchain"
+)
+
+// backdate is how far in the past a new chain begins: room for the blocks of
+// the set-up, each of which must be a second later than the one before.
+const backdate = 2 * time.Minute
+
+// openChain connects to the chain that is followed, or starts the node's own.
+func (n *Node) openChain(ctx context.Context) error {
+	if !n.Config.ownChain() {
+		client, err := chain.Dial(ctx, n.Config.RPC)
+		if err != nil {
+			return err
+		}
+		n.Client = client
+		n.closers = append(n.closers, func() error { client.Close(); return nil })
+		return nil
+	}
+	own, err := devchain.Open(devchain.Config{
+		Dir: filepath.Join(n.Config.Data, "chain"), Listen: n.Config.ChainListen, ListenSetting: "--chain-listen",
+		Origins: []string{n.Config.BaseURL()}, Heartbeat: n.Config.Heartbeat, Backdate: backdate,
+		Alloc: []common.Address{n.Operator.Address()}, Clock: clock.System{}, Log: n.Log,
+	})
+	if err != nil {
+		return err
+	}
+	n.own = own
+	n.closers = append(n.closers, own.Close)
+	n.Client = chain.New(own.Client(), "the node's own chain")
+	return nil
+}
+
+// ChainURL is where wallets reach the chain.
+func (n *Node) ChainURL() string {
+	if n.own != nil {
+		return n.own.Endpoint()
+	}
+	return n.Config.RPC
+}
+
+// contracts finds the addresses of the protocol on the chain. On the node's own
+// chain they are deployed at the first start.
+func (n *Node) contracts(ctx context.Context) (registry.ChainInfo, error) {
+	path := n.Config.Contracts
+	if n.Config.ownChain() {
+		path = filepath.Join(n.Config.Data, "contracts.json")
+	}
+	var info registry.ChainInfo
+	body, err := os.ReadFile(path)
+	switch {
+	case n.Config.ownChain() && errors.Is(err, fs.ErrNotExist):
+		return n.deploy(ctx, path)
+	case err != nil:
+		return info, err
+	}
+	if err := json.Unmarshal(body, &info); err != nil {
+		return info, fmt.Errorf("%s: %w", path, err)
+	}
+	id, err := n.Client.ChainID(ctx)
+	if err != nil {
+		return info, err
+	}
+	if !id.IsUint64() || id.Uint64() != info.ID {
+		return info, fmt.Errorf("%s is for chain %d, but %s is chain %s", path, info.ID, n.Client.Name(), id)
+	}
+	return info, nil
+}
+
+func (n *Node) deploy(ctx context.Context, path string) (registry.ChainInfo, error) {
+	at, err := abi.Deploy(ctx, chain.NewSender(n.Client, n.Operator), n.Operator.Address())
+	if err != nil {
+		return registry.ChainInfo{}, fmt.Errorf("deploying the contracts: %w", err)
+	}
+	info := registry.ChainInfo{
+		ID: n.own.ChainID(), Registry: sayso.Address(at.Registry), Vehicle: sayso.Address(at.Vehicle),
+		Manufacturer: sayso.Address(at.Manufacturer), AftermarketDevice: sayso.Address(at.AftermarketDevice),
+		Grants: sayso.Address(at.Grants), DevLicense: sayso.Address(at.DevLicense),
+	}
+	body, err := json.MarshalIndent(info, "", "  ")
+	if err != nil {
+		return info, err
+	}
+	return info, durable.WriteFile(path, append(body, '\n'), 0o644)
+}

@@ -1,0 +1,217 @@
+// Package node puts the rooms together: a chain to follow, the registry folded
+// from it, the vault, the door, the answers. It is the only package that
+// imports everything; [Open], [Node.Run] and [Node.Close] are what the binary
+// and the end-to-end tests call.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sayso/internal/clock"
+	"sayso/node/vault"
+	"sayso/owner/registry"
+	"sayso/protocol/chain"
+	"sayso/protocol/chain/devchain"
+	"sayso/protocol/follow"
+)
+
+// How often the follower looks at the chain: the node's own at once, another
+// one as often as blocks come.
+const (
+	lookOwn   = 50 * time.Millisecond
+	lookOther = 2 * time.Second
+)
+
+// Node is a running node. Its exported members are for those who open it.
+type Node struct {
+	Config   Config
+	Log      *slog.Logger
+	Client   *chain.Client
+	Operator *chain.Key
+	Registry *registry.Registry
+	Clock    *registry.Clock
+	Vault    *vault.Vault
+
+	own      *devchain.Chain // nil when another chain is followed
+	follower *follow.Follower
+	listener net.Listener
+	server   *http.Server
+	metrics  *metrics
+
+	fatal   chan error
+	closers []func() error
+	once    sync.Once
+	closed  error
+}
+
+// Open starts everything but the listening. An error names the setting to
+// change where one would help.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (n *Node, err error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	n = &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	for _, step := range []func(context.Context) error{n.listen, n.folders, n.openChain, n.openRegistry, n.openVault, n.openDoors} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// listen takes the port first, so that a taken one is told before anything is
+// written.
+func (n *Node) listen(context.Context) error {
+	l, err := net.Listen("tcp", n.Config.HTTP)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w: another program has the port, perhaps another sayso; stop it, or choose another with --http localhost:8481", n.Config.HTTP, err)
+	}
+	n.listener = l
+	n.closers = append(n.closers, func() error { return ignore(l.Close(), net.ErrClosed) })
+	if strings.HasSuffix(n.Config.HTTP, ":0") {
+		n.Config.HTTP = l.Addr().String()
+	}
+	return nil
+}
+
+func ignore(err, what error) error {
+	if errors.Is(err, what) {
+		return nil
+	}
+	return err
+}
+
+func (n *Node) folders(context.Context) error {
+	for setting, dir := range map[string]string{"--data": n.Config.Data, "--keys": n.Config.Keys} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("%s: %w", setting, err)
+		}
+	}
+	var err error
+	n.Operator, err = chain.LoadOrCreateKey(filepath.Join(n.Config.Keys, "operator.key"))
+	return err
+}
+
+func (n *Node) openRegistry(ctx context.Context) error {
+	info, err := n.contracts(ctx)
+	if err != nil {
+		return err
+	}
+	n.Registry, err = registry.Open(registry.Config{
+		Path: filepath.Join(n.Config.Data, "registry.db"), Chain: info, Confirmations: n.Config.Confirmations,
+	})
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.Registry.Close)
+	if n.Clock, err = n.Registry.Clock(clock.System{}); err != nil {
+		return err
+	}
+	every := lookOther
+	if n.Config.ownChain() {
+		every = lookOwn
+	}
+	n.follower, err = follow.New(follow.Config{
+		Chain: n.Client, Registry: n.Registry, Clock: n.Clock, Start: n.Config.StartBlock, Every: every, Log: n.Log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.follower.Step(ctx); err != nil {
+		n.Log.Warn("the chain cannot be read yet; data is refused until it can", "error", err)
+	}
+	return nil
+}
+
+func (n *Node) openVault(context.Context) error {
+	root, err := n.rootKey()
+	if err != nil {
+		return err
+	}
+	n.Vault, err = vault.Open(vault.Config{
+		Dir: filepath.Join(n.Config.Data, "vault"), RootKey: root, Clock: n.Clock, Log: n.Log,
+		CacheBytes: n.Config.CacheMB << 20, Fatal: n.fail,
+	})
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.Vault.Close)
+	return nil
+}
+
+// fail ends the node for a reason after which its state is unknown.
+func (n *Node) fail(err error) {
+	select {
+	case n.fatal <- err:
+	default:
+	}
+}
+
+// ErrFatal is wrapped by the error of [Node.Run] when the disk failed: the
+// process should exit with code 70 and let the next start decide.
+var ErrFatal = errors.New("the state of the disk is unknown")
+
+// Run answers until the context ends, then stops listening and lets requests
+// finish.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 2)
+	go func() { done <- n.follower.Run(ctx) }()
+	go func() { done <- ignore(n.server.Serve(n.listener), http.ErrServerClosed) }()
+	var chainEnded <-chan struct{}
+	if n.own != nil {
+		chainEnded = n.own.Done()
+	}
+	select {
+	case err := <-n.fatal:
+		return fmt.Errorf("%w: %w", ErrFatal, err)
+	case err := <-done:
+		if ctx.Err() == nil && err != nil {
+			return err
+		}
+	case <-chainEnded:
+		if ctx.Err() == nil {
+			return fmt.Errorf("%w: the node's chain stopped: %w", ErrFatal, n.own.Err())
+		}
+	case <-ctx.Done():
+	}
+	stop, stopped := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stopped()
+	return n.server.Shutdown(stop)
+}
+
+// Close ends everything in the reverse order of its beginning.
+func (n *Node) Close() error {
+	n.once.Do(func() {
+		for _, c := range slices.Backward(n.closers) {
+			n.closed = errors.Join(n.closed, c())
+		}
+	})
+	return n.closed
+}
+
+// Settle tells the node's own chain that the set-up is over, so that block time
+// follows the clock from here on.
+func (n *Node) Settle(ctx context.Context) error {
+	if n.own == nil {
+		return nil
+	}
+	return n.own.Settle(ctx)
+}

@@ -1,0 +1,83 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"sayso/client"
+	"sayso/owner/registry"
+)
+
+// part is one thing that must work for the node to be ready.
+type part struct {
+	Ready bool   `json:"ready"`
+	Why   string `json:"why,omitempty"`
+}
+
+// status says what is ready and, of what is not, why.
+func (n *Node) status() (ready bool, parts map[string]part) {
+	parts = map[string]part{"http": {Ready: true}, "vault": {Ready: true}, "chain": {Ready: true}}
+	if err := n.Vault.Err(); err != nil {
+		parts["vault"] = part{Why: err.Error()}
+	}
+	if !n.Registry.Fresh(n.Clock.Now()) {
+		parts["chain"] = part{Why: fmt.Sprintf("no successful look at %s for %s: reads of data are refused, devices already known may go on sending", n.Client.Name(), registry.Horizon)}
+	}
+	ready = true
+	for _, p := range parts {
+		ready = ready && p.Ready
+	}
+	return ready, parts
+}
+
+// serveReady answers 200 when everything works and 503 otherwise.
+func (n *Node) serveReady(w http.ResponseWriter, _ *http.Request) {
+	ready, parts := n.status()
+	code := http.StatusOK
+	if !ready {
+		code = http.StatusServiceUnavailable
+	}
+	answer(w, code, map[string]any{"ready": ready, "parts": parts})
+}
+
+// serveChain tells which chain the node follows and how far it has come.
+func (n *Node) serveChain(w http.ResponseWriter, _ *http.Request) {
+	head, _ := n.Registry.Head()
+	answer(w, http.StatusOK, client.Chain{
+		ChainInfo: n.Registry.Chain(), URL: n.ChainURL(), Head: head.Number,
+		Fresh: n.Registry.Fresh(n.Clock.Now()), Home: n.Config.BaseURL(),
+	})
+}
+
+// serveRest answers the front page, and for other paths what there is.
+func (n *Node) serveRest(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" && r.Method == http.MethodGet {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprint(w, "This is a Sayso node.\n\n", paths)
+		return
+	}
+	refuse(w, http.StatusNotFound, "there is no "+r.Method+" "+r.URL.Path+" here; GET / lists what there is")
+}
+
+const paths = `POST /v1/devices/events            devices send cloud events
+POST /identity/query               who is who (GraphQL, no token)
+POST /query                        a vehicle's data by DID (GraphQL, vehicle token)
+POST /telemetry/query              the same by token id
+POST /auth/web3/generate_challenge sign in: ask for a challenge
+POST /auth/web3/submit_challenge   sign in: hand back the signature
+POST /v1/tokens/exchange           a developer token for a vehicle token
+GET  /v1/chain                     the chain and its contracts
+GET  /ready                        what works
+GET  /metrics                      figures for Prometheus
+`
+
+func refuse(w http.ResponseWriter, status int, message string) {
+	answer(w, status, map[string]any{"code": status, "message": message})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body)
+}
