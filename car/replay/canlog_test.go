@@ -14,6 +14,7 @@ import (
 
 	"sayso"
 	"sayso/car/catalogue"
+	"sayso/car/dialect"
 	"sayso/internal/clock"
 	"sayso/sim/device"
 )
@@ -292,4 +293,39 @@ func write(t testing.TB, dir, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestTheNodeTakesEverything reads the messages with the node's own decoder:
+// nothing in them may be refused.
+func TestTheNodeTakesEverything(t *testing.T) {
+	o := options(t, sample(t, "rav4_comma2k19_0-12s.candump.log"))
+	o.DBC = sample(t, "toyota_2017_ref_pt.dbc")
+	p, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	readings, ids := 0, map[string]bool{}
+	for {
+		m, err := p.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ce, err := dialect.Envelope(m.Body, dialect.Arrival{Source: o.Identity.Source, Time: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := dialect.Decode(o.Catalogue, ce, dialect.Window{Now: now})
+		if err != nil || len(said.Rejected) > 0 || len(said.Readings) != m.Readings || ids[ce.ID] {
+			t.Fatalf("%v: %d of %d readings, rejected %v, id %s", err, len(said.Readings), m.Readings, said.Rejected, ce.ID)
+		}
+		ids[ce.ID] = true
+		readings += m.Readings
+	}
+	if readings != 5952 {
+		t.Errorf("%d readings", readings)
+	}
 }

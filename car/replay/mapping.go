@@ -19,6 +19,7 @@ var mapFiles embed.FS
 // rule makes one catalogue signal of signals of one message.
 type rule struct {
 	signal        string
+	about         *catalogue.Signal
 	fold          string // mean, sum, min or max; empty for a single one
 	args          []*Signal
 	scale, offset float64
@@ -54,7 +55,7 @@ type pageRules struct {
 // message, such as `mean(M.A M.B)`. Unit is the one to arrive at: where the
 // table's differs and both are known, the value is converted. Then it is
 // multiplied by scale (1 if empty) and offset is added. What is outside min
-// to max, or to the catalogue's own bounds, is left out. Values, such as `1=0 2=1`, gives every allowed value and
+// to max, or is nothing the catalogue allows, is left out. Values, such as `1=0 2=1`, gives every allowed value and
 // what it becomes. Several rules for one signal may stand for several tables.
 //
 // Partly passes over rules whose message or signal the table does not have;
@@ -92,8 +93,7 @@ func (m *Mapping) add(row []string, table *Table, cat *catalogue.Catalogue, part
 		row[i] = strings.TrimSpace(row[i])
 	}
 	ru := rule{signal: row[0]}
-	about := cat.Signal(ru.signal)
-	if about == nil || about.Kind != sayso.Number {
+	if ru.about = cat.Signal(ru.signal); ru.about == nil || ru.about.Kind != sayso.Number {
 		return fmt.Errorf("%q is not a number signal of the catalogue", ru.signal)
 	}
 	message, err := ru.expression(row[1], table)
@@ -105,12 +105,6 @@ func (m *Mapping) add(row []string, table *Table, cat *catalogue.Catalogue, part
 	}
 	if err := ru.numbers(row[3:7]); err != nil {
 		return err
-	}
-	if about.HasMin {
-		ru.min = max(ru.min, about.Min)
-	}
-	if about.HasMax {
-		ru.max = min(ru.max, about.Max)
 	}
 	if err := ru.convert(row[2]); err != nil {
 		return err
@@ -295,11 +289,11 @@ func (r *rule) value(m *BusMessage, data []byte) (float64, bool) {
 	}
 	if r.values != nil {
 		to, ok := r.values[v]
-		return to, ok
+		return to, ok && r.about.Check(sayso.NumberValue(to)) == nil
 	}
 	v = v*r.scale + r.offset
 	// A table's scale is seldom a binary fraction: 0.01 km/h times 1234 is
 	// 12.340000000000002. Nine decimals say all that a frame holds.
 	v = math.Round(v*1e9) / 1e9
-	return v, v >= r.min && v <= r.max
+	return v, v >= r.min && v <= r.max && r.about.Check(sayso.NumberValue(v)) == nil
 }

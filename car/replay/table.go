@@ -48,6 +48,7 @@ type csvTable struct {
 	columns []column
 	batch   batch
 	thin    thin
+	place   *catalogue.Signal
 	problem func(line, column int, why string)
 	ended   bool
 }
@@ -55,7 +56,7 @@ type csvTable struct {
 // newCSVTable reads the header. Rename maps a column to a signal, with an
 // optional factor: `speed*3.6`.
 func newCSVTable(r io.Reader, rename map[string]string, cat *catalogue.Catalogue, problem func(line, column int, why string)) (*csvTable, error) {
-	t := &csvTable{in: csv.NewReader(r), problem: problem}
+	t := &csvTable{in: csv.NewReader(r), place: cat.Signal("currentLocationCoordinates"), problem: problem}
 	t.in.FieldsPerRecord, t.in.ReuseRecord, t.in.TrimLeadingSpace, t.in.Comment = -1, true, true, '#'
 	header, err := t.in.Read()
 	if err != nil {
@@ -187,28 +188,20 @@ func (t *csvTable) row(line int, row []string) ([]device.Signal, time.Time) {
 		if cell == "" || c.role == ignored || c.role == timeColumn {
 			continue
 		}
-		if c.role == signalColumn && c.signal.Kind == sayso.Text {
-			signals = append(signals, device.Signal{Name: c.signal.Name, Time: at, Value: sayso.TextValue(cell)})
-			continue
-		}
-		v, err := parseNumber(cell)
-		if err == nil && c.role == signalColumn {
-			v = math.Round(v*c.factor*1e9) / 1e9
-			err = inRange(c.signal, v)
-		}
+		v, err := c.value(cell)
 		if err != nil {
 			t.problem(line, i+1, err.Error())
 			continue
 		}
 		switch c.role {
 		case latitudeColumn:
-			place.Latitude, have = v, have|1
+			place.Latitude, have = v.Number, have|1
 		case longitudeColumn:
-			place.Longitude, have = v, have|2
+			place.Longitude, have = v.Number, have|2
 		case hdopColumn:
-			place.HDOP = v
+			place.HDOP = v.Number
 		default:
-			signals = append(signals, device.Signal{Name: c.signal.Name, Time: at, Value: sayso.NumberValue(v)})
+			signals = append(signals, device.Signal{Name: c.signal.Name, Time: at, Value: v})
 		}
 	}
 	if s, ok := t.position(line, at, place, have); ok {
@@ -234,21 +227,33 @@ func (t *csvTable) rowTime(line int, row []string) (time.Time, bool) {
 
 // position makes one reading of latitude and longitude.
 func (t *csvTable) position(line int, at time.Time, l sayso.Location, have int) (device.Signal, bool) {
-	why := ""
-	switch {
-	case have == 0:
+	if have == 0 {
 		return device.Signal{}, false
-	case have != 3:
-		why = "only half of the position is there"
-	case math.Abs(l.Latitude) > 90 || math.Abs(l.Longitude) > 180:
-		why = "the position is not on the Earth"
-	case l.Latitude == 0 && l.Longitude == 0:
-		why = "the position 0, 0 means that there was no fix"
-	default:
-		return device.Signal{Name: "currentLocationCoordinates", Time: at, Value: sayso.LocationValue(l)}, true
 	}
-	t.problem(line, 0, why)
-	return device.Signal{}, false
+	v := sayso.LocationValue(l)
+	err := t.place.Check(v)
+	if have != 3 {
+		err = errors.New("only half of the position is there")
+	}
+	if err != nil {
+		t.problem(line, 0, err.Error())
+		return device.Signal{}, false
+	}
+	return device.Signal{Name: t.place.Name, Time: at, Value: v}, true
+}
+
+// value reads a cell and checks it against the catalogue.
+func (c *column) value(cell string) (sayso.Value, error) {
+	if c.role == signalColumn && c.signal.Kind == sayso.Text {
+		v := sayso.TextValue(cell)
+		return v, c.signal.Check(v)
+	}
+	f, err := parseNumber(cell)
+	if err != nil || c.role != signalColumn {
+		return sayso.NumberValue(f), err
+	}
+	v := sayso.NumberValue(math.Round(f*c.factor*1e9) / 1e9)
+	return v, c.signal.Check(v)
 }
 
 func parseNumber(cell string) (float64, error) {
@@ -263,13 +268,6 @@ func parseNumber(cell string) (float64, error) {
 		return 0, fmt.Errorf("%q is not a number", cell)
 	}
 	return f, nil
-}
-
-func inRange(s *catalogue.Signal, v float64) error {
-	if s.HasMin && v < s.Min || s.HasMax && v > s.Max {
-		return fmt.Errorf("%v is outside the range of %s", v, s.Name)
-	}
-	return nil
 }
 
 // parseTime reads RFC 3339, or a number since 1970 in seconds, or by its size
