@@ -69,52 +69,63 @@ func (b *Builder) Reject(name, reason string) {
 	b.message.Rejected = append(b.message.Rejected, sayso.Rejection{Name: Clip(name), Reason: reason})
 }
 
-// Reading takes a value of a signal if the catalogue and the window allow it.
-func (b *Builder) Reading(s *catalogue.Signal, at time.Time, v sayso.Value) {
+// Reading takes a value of a signal if the catalogue and the window allow it,
+// and says whether they do.
+func (b *Builder) Reading(s *catalogue.Signal, at time.Time, v sayso.Value) bool {
 	t := sayso.At(at)
 	if t < b.from || t > b.to {
 		b.Reject(s.Name, b.window.Check(at).Error())
-		return
+		return false
 	}
 	if s.Computed() {
 		b.Reject(s.Name, "this signal is computed when it is read; send "+PositionSignal)
-		return
+		return false
 	}
 	if err := s.Check(v); err != nil {
 		b.Reject(s.Name, err.Error())
-		return
+		return false
 	}
 	b.message.Readings = append(b.message.Readings, sayso.Reading{Signal: s.ID, Time: t, Value: v})
+	return true
 }
 
-// Position takes a position. A dilution of precision or a heading that is no
-// such thing is refused alone and becomes 0.
-func (b *Builder) Position(at time.Time, l sayso.Location) {
-	if err := catalogue.CheckHDOP(l.HDOP); err != nil {
-		b.Reject(PositionSignal+".hdop", err.Error())
+// Position takes a position and says whether it is one. A dilution of precision
+// or a heading that is no such thing becomes 0 and is refused alone.
+func (b *Builder) Position(at time.Time, l sayso.Location) bool {
+	hdop, heading := catalogue.CheckHDOP(l.HDOP), catalogue.CheckHeading(l.Heading)
+	if hdop != nil {
 		l.HDOP = 0
 	}
-	if err := catalogue.CheckHeading(l.Heading); err != nil {
-		b.Reject(PositionSignal+".heading", err.Error())
+	if heading != nil {
 		l.Heading = 0
 	}
-	b.Reading(b.position, at, sayso.LocationValue(l))
+	if !b.Reading(b.position, at, sayso.LocationValue(l)) {
+		return false
+	}
+	if hdop != nil {
+		b.Reject(PositionSignal+".hdop", hdop.Error())
+	}
+	if heading != nil {
+		b.Reject(PositionSignal+".heading", heading.Error())
+	}
+	return true
 }
 
 // Event takes an event if its name has the form category.name and its time is
-// within the window. Metadata must be JSON or empty and is the caller's to
-// check; see [Builder.Reject].
-func (b *Builder) Event(e sayso.Event, at time.Time) {
+// within the window, and says whether that is so. Metadata must be JSON or
+// empty; that is the caller's to check.
+func (b *Builder) Event(e sayso.Event, at time.Time) bool {
 	if !catalogue.ValidEventName(e.Name) {
 		b.Reject(e.Name, "an event's name has the form category.name")
-		return
+		return false
 	}
 	e.Time = sayso.At(at)
 	if e.Time < b.from || e.Time > b.to {
 		b.Reject(e.Name, b.window.Check(at).Error())
-		return
+		return false
 	}
 	b.message.Events = append(b.message.Events, e)
+	return true
 }
 
 // VIN takes an identification number and says whether it is one.

@@ -44,9 +44,19 @@ func (d *decoder) event(n int) {
 		d.builder.Reject(e.Name, err.Error())
 		return
 	}
-	e.Metadata = d.metadata(e.Name, metadata)
-	e.Tags = d.tags(e.Name, tags)
-	d.builder.Event(e, at)
+	var badMetadata string
+	var badTags []string
+	e.Metadata, badMetadata = metadataOf(metadata)
+	e.Tags, badTags = tagsOf(tags)
+	if !d.builder.Event(e, at) {
+		return
+	}
+	if badMetadata != "" {
+		d.builder.Reject(e.Name+".metadata", badMetadata)
+	}
+	for _, reason := range badTags {
+		d.builder.Reject(e.Name+".tags", reason)
+	}
 }
 
 // nanoseconds reads a whole number, 0 if it is missing.
@@ -61,41 +71,36 @@ func nanoseconds(m member) (uint64, error) {
 	return n, nil
 }
 
-// metadata reads a text that holds JSON.
-func (d *decoder) metadata(event string, m member) string {
-	reason := ""
+// metadataOf reads a text that holds JSON, or says why it is none.
+func metadataOf(m member) (text, reason string) {
 	switch m.kind {
 	case jsonscan.None, jsonscan.Null:
-		return ""
+		return "", ""
 	case jsonscan.String:
-		text := m.raw
-		switch {
-		case len(text) == 0:
-			return ""
-		case len(text) > message.MaxMetadata:
-			reason = fmt.Sprintf("%d bytes are over %d", len(text), message.MaxMetadata)
-		case jsonscan.Valid(text) != nil:
-			reason = "the text is " + jsonscan.Valid(text).Error()
-		default:
-			return string(text)
-		}
 	default:
-		reason = "want a text that holds JSON, got " + m.kind.String()
+		return "", "want a text that holds JSON, got " + m.kind.String()
 	}
-	d.builder.Reject(event+".metadata", reason)
-	return ""
+	if len(m.raw) == 0 {
+		return "", ""
+	}
+	if len(m.raw) > message.MaxMetadata {
+		return "", fmt.Sprintf("%d bytes are over %d", len(m.raw), message.MaxMetadata)
+	}
+	if err := jsonscan.Valid(m.raw); err != nil {
+		return "", "the text is " + err.Error()
+	}
+	return string(m.raw), ""
 }
 
-// tags reads a list of labels. A label that is no text, empty or too long is
-// left out.
-func (d *decoder) tags(event string, m member) (list []string) {
+// tagsOf reads a list of labels. A label that is no text, empty or too long is
+// left out, with a reason.
+func tagsOf(m member) (list, reasons []string) {
 	switch m.kind {
 	case jsonscan.None, jsonscan.Null:
-		return nil
+		return nil, nil
 	case jsonscan.Array:
 	default:
-		d.builder.Reject(event+".tags", "want a list, got "+m.kind.String())
-		return nil
+		return nil, []string{"want a list, got " + m.kind.String()}
 	}
 	c := jsonscan.New(m.raw)
 	c.Open()
@@ -107,14 +112,13 @@ func (d *decoder) tags(event string, m member) (list []string) {
 			c.Skip()
 		}
 		switch {
+		case len(list) == message.MaxTags || len(reasons) == message.MaxTags:
+			return list, append(reasons, fmt.Sprintf("over %d tags", message.MaxTags))
 		case len(tag) == 0 || len(tag) > message.MaxTag:
-			d.builder.Reject(event+".tags", fmt.Sprintf("tag %d is not a text of 1 to %d bytes", n, message.MaxTag))
-		case len(list) == message.MaxTags:
-			d.builder.Reject(event+".tags", fmt.Sprintf("over %d tags", message.MaxTags))
-			return list
+			reasons = append(reasons, fmt.Sprintf("tag %d is not a text of 1 to %d bytes", n, message.MaxTag))
 		default:
 			list = append(list, string(tag))
 		}
 	}
-	return list
+	return list, reasons
 }

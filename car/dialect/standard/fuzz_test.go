@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"math/rand/v2"
 	"reflect"
 	"regexp"
 	"slices"
@@ -32,35 +33,106 @@ func FuzzDecode(f *testing.F) {
 	}
 	cat := load(f)
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		w := message.Window{Now: now}
-		got, err := Decode(cat, sayso.CloudEvent{Data: payload}, w)
-		want, ok := naive{cat: cat, window: w}.decode(payload)
-		if ok != (err == nil) {
-			t.Fatalf("%s\n%v, the simple reading says %v", payload, err, ok)
-		}
-		if !ok {
-			return
-		}
-		if len(got.Rejected) != want.refused && len(got.Rejected) <= message.MaxRejections {
-			t.Fatalf("%s\nrefused %d: %v, want %d", payload, len(got.Rejected), got.Rejected, want.refused)
-		}
-		if got.VIN != want.VIN || !slices.Equal(got.Types, want.Types) || len(got.Readings) != len(want.Readings) || len(got.Events) != len(want.Events) {
-			t.Fatalf("%s\ngot %+v\nwant %+v", payload, got, want.Message)
-		}
-		for i, r := range got.Readings {
-			if r != want.Readings[i] {
-				t.Fatalf("%s\ngot %+v\nwant %+v", payload, r, want.Readings[i])
-			}
-			if err := cat.ByID(r.Signal).Check(r.Value); err != nil {
-				t.Fatalf("%s\n%v", payload, err)
-			}
-		}
-		for i, e := range got.Events {
-			if !reflect.DeepEqual(e, want.Events[i]) {
-				t.Fatalf("%s\ngot %+v\nwant %+v", payload, e, want.Events[i])
-			}
-		}
+		agree(t, cat, payload)
 	})
+}
+
+// agree demands that both readings of a payload come to the same.
+func agree(t *testing.T, cat *catalogue.Catalogue, payload []byte) (m message.Message) {
+	t.Helper()
+	w := message.Window{Now: now}
+	got, err := Decode(cat, sayso.CloudEvent{Data: payload}, w)
+	want, ok := naive{cat: cat, window: w}.decode(payload)
+	if ok != (err == nil) {
+		t.Fatalf("%s\n%v, the simple reading says %v", payload, err, ok)
+	}
+	if !ok {
+		return m
+	}
+	if len(got.Rejected) != want.refused && len(got.Rejected) <= message.MaxRejections {
+		t.Fatalf("%s\nrefused %d: %v, want %d", payload, len(got.Rejected), got.Rejected, want.refused)
+	}
+	if got.VIN != want.VIN || !slices.Equal(got.Types, want.Types) || len(got.Readings) != len(want.Readings) || len(got.Events) != len(want.Events) {
+		t.Fatalf("%s\ngot %+v\nwant %+v", payload, got, want.Message)
+	}
+	for i, r := range got.Readings {
+		if r != want.Readings[i] {
+			t.Fatalf("%s\ngot %+v\nwant %+v", payload, r, want.Readings[i])
+		}
+		if err := cat.ByID(r.Signal).Check(r.Value); err != nil {
+			t.Fatalf("%s\n%v", payload, err)
+		}
+	}
+	for i, e := range got.Events {
+		if !reflect.DeepEqual(e, want.Events[i]) {
+			t.Fatalf("%s\ngot %+v\nwant %+v", payload, e, want.Events[i])
+		}
+	}
+	return got
+}
+
+// TestRandomPayloads puts payloads together from good and bad parts.
+func TestRandomPayloads(t *testing.T) {
+	cat, rnd := load(t), rand.New(rand.NewPCG(1, 2))
+	pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
+	odd := func() string {
+		return pick("null", "true", "5", "-0", "1e999", `""`, `"x"`, "[]", "{}", `[{}]`, `"7.5"`, `"2025-03-04T12:00:00Z"`)
+	}
+	or := func(good string) string {
+		if rnd.IntN(12) == 0 {
+			return odd()
+		}
+		return good
+	}
+	members := func(list ...string) string {
+		list = slices.DeleteFunc(list, func(string) bool { return rnd.IntN(20) == 0 })
+		rnd.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		if rnd.IntN(10) == 0 && len(list) > 0 {
+			list = append(list, list[0])
+		}
+		return "{" + strings.Join(list, pick(",", " ,\n")) + "}"
+	}
+	list := func(element func() string) string {
+		var l []string
+		for range rnd.IntN(6) {
+			l = append(l, or(element()))
+		}
+		return "[" + strings.Join(l, ",") + "]"
+	}
+	when := func() string {
+		return `"timestamp":` + or(pick(`"2025-03-04T12:00:00Z"`, `"2025-03-04T12:00:00Z"`, `"2025-03-04T12:00:01.25+00:30"`, `"2025-03-04T13:00:00Z"`, `"2024-01-01T00:00:00Z"`))
+	}
+	signals := func() string {
+		return list(func() string {
+			s := cat.Signals()[rnd.IntN(len(cat.Signals()))]
+			if rnd.IntN(3) == 0 {
+				s = cat.Signal(pick("speed", "isIgnitionOn", "powertrainType", "obdDTCList", "currentLocationCoordinates"))
+			}
+			value := pick("1", "0.5", "1000", `"1"`, "-1")
+			switch s.Kind {
+			case sayso.Text:
+				value = pick(`"HYBRID"`, `"[\"E85\"]"`, `"NORM\u0041L"`)
+			case sayso.Position:
+				value = members(`"latitude":`+or(pick("1.5", "0", "91")), `"longitude":`+or(pick("2.5", "0", "181")), `"hdop":`+or(pick("1", "101")), `"heading":`+or(pick("1", "361")))
+			}
+			return members(`"name":`+or(`"`+s.Name+`"`), when(), `"value":`+or(value))
+		})
+	}
+	events := func() string {
+		return list(func() string {
+			return members(`"name":`+or(pick(`"a.b"`, `"safety.collision"`, `"a"`)), when(), `"durationNs":`+or(pick("0", "5", "18446744073709551615", "1.5")),
+				`"metadata":`+or(pick(`"{}"`, `"{\"a\":[1,2]}"`, `"{"`)), `"tags":`+or(list(func() string { return pick(`"x"`, `"y"`) })))
+		})
+	}
+	kept, refused := 0, 0
+	for range 20_000 {
+		payload := members(`"signals":`+or(signals()), `"events":`+or(events()), `"vin":`+or(pick(`"WBA8D9G55HNU12345"`, `"NCP131-2005066"`, `"I"`)), `"x":`+odd())
+		m := agree(t, cat, []byte(payload))
+		kept, refused = kept+len(m.Readings)+len(m.Events), refused+len(m.Rejected)
+	}
+	if kept < 10_000 || refused < 10_000 {
+		t.Errorf("only %d values were kept and %d refused", kept, refused)
+	}
 }
 
 // naive is the simple reading: it follows the text of the specification and
@@ -170,6 +242,7 @@ func (naive) signal(n *naive) func(object) {
 			return
 		}
 		var v sayso.Value
+		wrong := 0
 		switch raw := string(o["value"]); s.Kind {
 		case sayso.Number:
 			if t, isText := o.text("value"); isText {
@@ -200,7 +273,7 @@ func (naive) signal(n *naive) func(object) {
 				if f, ok := numberIn(string(p[name])); ok && f >= 0 && f <= limit {
 					*to = f
 				} else {
-					n.refused++
+					wrong++
 				}
 			}
 			v = sayso.LocationValue(l)
@@ -209,6 +282,7 @@ func (naive) signal(n *naive) func(object) {
 			n.refused++
 			return
 		}
+		n.refused += wrong
 		n.Readings = append(n.Readings, sayso.Reading{Signal: s.ID, Time: at, Value: v})
 	}
 }
@@ -227,10 +301,7 @@ func (naive) event(n *naive) func(object) {
 				return
 			}
 		}
-		if s, ok := o.text("timestamp"); !ok {
-			n.refused++
-			return
-		} else if _, err := time.Parse(time.RFC3339, s); err != nil {
+		if e.Time, ok = n.at(o); !ok || !regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9]*\.[a-zA-Z][a-zA-Z0-9]*$`).MatchString(e.Name) {
 			n.refused++
 			return
 		}
@@ -242,26 +313,24 @@ func (naive) event(n *naive) func(object) {
 				n.refused++
 			}
 		}
-		var tags []any
+		var tags []json.RawMessage
 		if o.has("tags") && json.Unmarshal(o["tags"], &tags) != nil {
 			n.refused++
 		}
+		wrong := 0
 		for _, t := range tags {
-			s, _ := t.(string)
-			if s == "" || len(s) > message.MaxTag {
-				n.refused++
-				continue
-			}
-			if len(e.Tags) == message.MaxTags {
+			if len(e.Tags) == message.MaxTags || wrong == message.MaxTags {
 				n.refused++
 				break
 			}
+			s, _ := object{"": t}.text("")
+			if s == "" || len(s) > message.MaxTag {
+				wrong++
+				continue
+			}
 			e.Tags = append(e.Tags, s)
 		}
-		if e.Time, ok = n.at(o); !ok || !regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9]*\.[a-zA-Z][a-zA-Z0-9]*$`).MatchString(e.Name) {
-			n.refused++
-			return
-		}
+		n.refused += wrong
 		n.Events = append(n.Events, e)
 	}
 }

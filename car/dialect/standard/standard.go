@@ -242,34 +242,48 @@ func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) {
 	}
 	var l sayso.Location
 	for _, p := range [...]struct {
-		name   string
-		m      member
-		to     *float64
-		needed bool
-	}{{"latitude", latitude, &l.Latitude, true}, {"longitude", longitude, &l.Longitude, true},
-		{"hdop", hdop, &l.HDOP, false}, {"heading", heading, &l.Heading, false}} {
-		f, err := 0.0, error(nil)
-		switch {
-		case p.m.kind == jsonscan.Number:
-			f, err = number(p.m.raw)
-		case p.needed || p.m.kind != jsonscan.None && p.m.kind != jsonscan.Null:
-			err = fmt.Errorf("want a number as %s, got %s", p.name, p.m.kind)
-		}
-		if err != nil && p.needed {
+		name string
+		m    member
+		to   *float64
+	}{{"latitude", latitude, &l.Latitude}, {"longitude", longitude, &l.Longitude}} {
+		err := p.m.number(p.name, p.to)
+		if err != nil {
 			d.builder.Reject(s.Name, err.Error())
 			return
 		}
-		if err != nil {
-			d.builder.Reject(s.Name+"."+p.name, err.Error())
-			continue
-		}
-		*p.to = f
 	}
 	if s.Computed() {
 		d.builder.Reading(s, at, sayso.LocationValue(l))
 		return
 	}
-	d.builder.Position(at, l)
+	badHDOP, badHeading := hdop.optional("hdop", &l.HDOP), heading.optional("heading", &l.Heading)
+	if !d.builder.Position(at, l) {
+		return
+	}
+	if badHDOP != nil {
+		d.builder.Reject(s.Name+".hdop", badHDOP.Error())
+	}
+	if badHeading != nil {
+		d.builder.Reject(s.Name+".heading", badHeading.Error())
+	}
+}
+
+// number reads a member that must be a number.
+func (m member) number(name string, to *float64) (err error) {
+	if m.kind != jsonscan.Number {
+		return fmt.Errorf("want a number as %s, got %s", name, m.kind)
+	}
+	*to, err = number(m.raw)
+	return err
+}
+
+// optional reads a member that may be missing or null; the number stays 0 then,
+// and where the member is no number.
+func (m member) optional(name string, to *float64) error {
+	if m.kind == jsonscan.None || m.kind == jsonscan.Null {
+		return nil
+	}
+	return m.number(name, to)
 }
 
 // number reads a number in the syntax of JSON.
