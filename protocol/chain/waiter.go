@@ -19,7 +19,7 @@ import (
 const (
 	pollFastest = 2 * time.Millisecond
 	pollSlowest = time.Second
-	resend      = 10 * time.Second
+	resend      = 3 * time.Second
 	batchSize   = 100
 )
 

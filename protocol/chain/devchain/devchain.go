@@ -75,6 +75,7 @@ type Config struct {
 // Chain is a running embedded chain.
 type Chain struct {
 	cfg     Config
+	log     *logger
 	origin  *origin
 	stack   *node.Node
 	eth     *eth.Ethereum
@@ -98,8 +99,7 @@ func Open(cfg Config) (*Chain, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	routeLogs(cfg.Log)
-	c := &Chain{cfg: cfg, wake: make(chan struct{}, 1), settle: make(chan chan error),
+	c := &Chain{cfg: cfg, log: routeLogs(&cfg), wake: make(chan struct{}, 1), settle: make(chan chan error),
 		quit: make(chan struct{}), stopped: make(chan struct{})}
 	if err := c.open(); err != nil {
 		if c.journal != nil {
@@ -167,8 +167,8 @@ func (c *Chain) open() error {
 	err := c.openEngine()
 	if err != nil && errors.Is(err, errDatabase) {
 		c.cfg.Log.Warn("the chain's database cannot be used and is rebuilt from the block journal", "err", err)
-		for _, name := range []string{"chaindata", "triedb"} {
-			if rerr := os.RemoveAll(filepath.Join(c.cfg.Dir, instance, name)); rerr != nil {
+		for _, name := range []string{filepath.Join(instance, "chaindata"), filepath.Join(instance, "triedb"), noteName} {
+			if rerr := os.RemoveAll(filepath.Join(c.cfg.Dir, name)); rerr != nil {
 				return errors.Join(err, rerr)
 			}
 		}

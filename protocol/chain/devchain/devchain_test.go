@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"go.uber.org/goleak"
 
 	"sayso"
 	"sayso/internal/clock"
@@ -181,40 +182,50 @@ func TestRestartKeepsTheHead(t *testing.T) {
 }
 
 func TestLostDatabaseIsRebuilt(t *testing.T) {
+	key, whole := newKey(t), t.TempDir()
+	w := start(t, config(whole, key), key)
+	var receipts []*types.Receipt
+	for range 5 {
+		receipts = append(receipts, w.transfer(t, someone))
+	}
+	for range 130 { // more than the state layers go-ethereum keeps in memory
+		if err := w.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receipts = append(receipts, w.transfer(t, someone))
+	head := w.head(t)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, config(whole, key), key).Close() // moves what is in the database's logs to its tables
 	for name, damage := range map[string]func(dir string) error{
 		"all removed":       func(dir string) error { return os.RemoveAll(filepath.Join(dir, "geth")) },
 		"chaindata removed": func(dir string) error { return os.RemoveAll(filepath.Join(dir, "geth", "chaindata")) },
 		"triedb removed":    func(dir string) error { return os.RemoveAll(filepath.Join(dir, "geth", "triedb")) },
-		"manifest damaged": func(dir string) error {
-			files, err := filepath.Glob(filepath.Join(dir, "geth", "chaindata", "MANIFEST-*"))
-			if err != nil || len(files) == 0 {
-				return fmt.Errorf("no manifest: %v", err)
-			}
-			for _, f := range files {
-				if err := os.WriteFile(f, []byte("not a manifest at all"), 0o600); err != nil {
-					return err
-				}
-			}
-			return nil
+		"archive removed": func(dir string) error {
+			return os.RemoveAll(filepath.Join(dir, "geth", "chaindata", "ancient"))
 		},
+		"tables removed":   func(dir string) error { return each(dir, "*.sst", os.Remove) },
+		"logs removed":     func(dir string) error { return each(dir, "*.log", os.Remove) },
+		"manifest damaged": func(dir string) error { return each(dir, "MANIFEST-*", spoil) },
+		"given up":         func(dir string) error { return os.WriteFile(filepath.Join(dir, noteName), []byte("why"), 0o600) },
+		"tables damaged":   func(dir string) error { return each(dir, "*.sst", spoil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			key, dir := newKey(t), t.TempDir()
-			w := start(t, config(dir, key), key)
-			var receipts []*types.Receipt
-			for range 140 { // more than the state layers go-ethereum keeps in memory
-				receipts = append(receipts, w.transfer(t, someone))
-			}
-			head := w.head(t)
-			if err := w.Close(); err != nil {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
 				t.Fatal(err)
 			}
 			if err := damage(dir); err != nil {
 				t.Fatal(err)
 			}
 			begin := time.Now()
-			w = start(t, config(dir, key), key)
+			w := start(t, config(dir, key), key)
 			t.Logf("opened in %v", time.Since(begin))
+			if _, err := os.Stat(filepath.Join(dir, noteName)); err == nil {
+				t.Error("the next start would rebuild again")
+			}
 			w.see(t, receipts...)
 			if got, err := w.client.HeaderByNumber(t.Context(), head.Number); err != nil || got.Hash != head.Hash {
 				t.Errorf("block %d is %+v, %v; want %s", head.Number, got, err, head.Hash)
@@ -223,6 +234,22 @@ func TestLostDatabaseIsRebuilt(t *testing.T) {
 		})
 	}
 }
+
+// each calls f for the database's files that match.
+func each(dir, pattern string, f func(string) error) error {
+	files, err := filepath.Glob(filepath.Join(dir, "geth", "chaindata", pattern))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("no %s: %v", pattern, err)
+	}
+	for _, name := range files {
+		if err := f(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func spoil(name string) error { return os.WriteFile(name, []byte("spoiled"), 0o600) }
 
 func TestHeartbeatMovesBlockTime(t *testing.T) {
 	key := newKey(t)
@@ -322,6 +349,7 @@ func TestNothingIsSeenBeforeItIsKept(t *testing.T) {
 		sent <- r
 	}()
 	<-entered
+	waiting := map[common.Hash]bool{}
 	deadline := time.Now().Add(300 * time.Millisecond)
 	for time.Now().Before(deadline) {
 		if got := w.head(t); got != before {
@@ -334,6 +362,18 @@ func TestNothingIsSeenBeforeItIsKept(t *testing.T) {
 		if err == nil && len(logs) > 0 {
 			t.Fatalf("logs are visible before their block is kept: %v", logs)
 		}
+		var pending struct {
+			Transactions []common.Hash `json:"transactions"`
+		}
+		if err := w.client.RPC().CallContext(t.Context(), &pending, "eth_getBlockByNumber", "pending", false); err != nil {
+			t.Fatal(err)
+		}
+		for _, tx := range pending.Transactions {
+			if _, err := w.client.Receipt(t.Context(), tx); sayso.FaultOf(err) != sayso.NotFound {
+				t.Fatalf("receipt of the waiting transaction: %v, want not found", err)
+			}
+			waiting[tx] = true
+		}
 		if got, err := w.client.Balance(t.Context(), someone); err != nil || got.Int64() != 1 {
 			t.Fatalf("balance %v, %v before the block is kept; want 1", got, err)
 		}
@@ -344,8 +384,8 @@ func TestNothingIsSeenBeforeItIsKept(t *testing.T) {
 		}
 	}
 	close(release)
-	if r := <-sent; r == nil || r.BlockNumber.Uint64() != before.Number+1 {
-		t.Errorf("receipt %+v", r)
+	if r := <-sent; r == nil || r.BlockNumber.Uint64() != before.Number+1 || !waiting[r.TxHash] {
+		t.Errorf("receipt %+v; waiting were %v", r, waiting)
 	}
 }
 
@@ -433,5 +473,21 @@ func TestDirectoryIsLockedAndKeepsItsID(t *testing.T) {
 	cfg.ChainID = 0
 	if got := start(t, cfg, key).ChainID(); got != 777 {
 		t.Errorf("chain id %d, want 777", got)
+	}
+}
+
+// Opening and closing again and again leaves nothing running. (One goroutine of
+// goleveldb, under go-ethereum's table of peers, ends half a minute later.)
+func TestCloseEndsEverything(t *testing.T) {
+	key, dir := newKey(t), t.TempDir()
+	start(t, config(dir, key), key).Close()
+	before := goleak.IgnoreCurrent()
+	for range 2 {
+		w := start(t, config(dir, key), key)
+		w.transfer(t, someone)
+		w.Close()
+	}
+	if err := goleak.Find(before, goleak.IgnoreTopFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain")); err != nil {
+		t.Error(err)
 	}
 }

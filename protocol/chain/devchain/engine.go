@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/core/rawdb"
@@ -18,7 +18,6 @@ import (
 	"github.com/ethereum/go-ethereum/eth"
 	"github.com/ethereum/go-ethereum/eth/ethconfig"
 	"github.com/ethereum/go-ethereum/eth/filters"
-	gethlog "github.com/ethereum/go-ethereum/log"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
 	"github.com/ethereum/go-ethereum/rlp"
@@ -75,22 +74,12 @@ func (c *Chain) openEngine() (err error) {
 	if err := c.openJournal(); err != nil {
 		return err
 	}
-	backend, err := eth.New(stack, c.ethConfig())
+	backend, err := c.openDatabase(stack)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDatabase, err)
-	}
-	started := false
-	defer func() {
-		if err != nil && !started {
-			backend.BlockChain().Stop()
-		}
-	}()
-	if err := c.catchUp(backend); err != nil {
 		return err
 	}
 	filterSystem := filters.NewFilterSystem(backend.APIBackend, filters.Config{})
 	stack.RegisterAPIs([]rpc.API{{Namespace: "eth", Service: filters.NewFilterAPI(filterSystem)}})
-	started = true
 	if err := stack.Start(); err != nil {
 		if op := (*net.OpError)(nil); errors.As(err, &op) {
 			return c.cfg.portError(err)
@@ -108,6 +97,33 @@ func (c *Chain) openEngine() (err error) {
 	}
 	c.stack, c.eth = stack, backend
 	return nil
+}
+
+// openDatabase opens go-ethereum's database and brings it up to the journal.
+func (c *Chain) openDatabase(stack *node.Node) (backend *eth.Ethereum, err error) {
+	if text, err := os.ReadFile(c.log.note); err == nil {
+		return nil, fmt.Errorf("%w: go-ethereum gave it up: %s", errDatabase, strings.TrimSpace(string(text)))
+	}
+	c.log.opening.Store(true)
+	defer func() {
+		c.log.opening.Store(false)
+		switch p := recover().(type) {
+		case nil:
+		case gaveUp:
+			backend, err = nil, fmt.Errorf("%w: go-ethereum gave it up: %s", errDatabase, string(p))
+		default:
+			panic(p)
+		}
+	}()
+	if backend, err = eth.New(stack, c.ethConfig()); err != nil {
+		return nil, fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	if err := c.catchUp(backend); err != nil {
+		backend.TxPool().Close()
+		backend.BlockChain().Stop()
+		return nil, err
+	}
+	return backend, nil
 }
 
 func (c *Chain) nodeConfig() (*node.Config, error) {
@@ -130,7 +146,7 @@ func (c *Chain) nodeConfig() (*node.Config, error) {
 		BatchResponseMaxSize: node.DefaultConfig.BatchResponseMaxSize,
 		HTTPBodyLimit:        node.DefaultConfig.HTTPBodyLimit,
 		DBEngine:             "pebble",
-		Logger:               gethlog.Root(),
+		Logger:               c.log,
 	}
 	if c.cfg.Listen != "" {
 		host, port, err := net.SplitHostPort(c.cfg.Listen)
@@ -255,10 +271,4 @@ func (c *Chain) keep(block *types.Block) error {
 		err = fmt.Errorf("BUG: block %d became record %d of the journal", block.NumberU64(), n)
 	}
 	return err
-}
-
-// routeLogs sends go-ethereum's warnings to log. Its logger is one per process, so
-// the chain opened last decides.
-func routeLogs(log *slog.Logger) {
-	gethlog.SetDefault(warnings{gethlog.NewLogger(atLeastWarn{log.With("from", "go-ethereum").Handler()})})
 }
