@@ -192,3 +192,13 @@ func faultOf(status int) sayso.Fault {
 	}
 	return sayso.Invalid
 }
+
+// Post sends a body of JSON and returns the answer as it is.
+func (c *Client) Post(ctx context.Context, path, token string, headers map[string]string, body []byte) (json.RawMessage, error) {
+	all := map[string]string{"Content-Type": "application/cloudevents+json"}
+	for k, v := range headers {
+		all[k] = v
+	}
+	var out json.RawMessage
+	return out, c.do(ctx, http.MethodPost, path, token, all, body, &out)
+}

@@ -25,6 +25,11 @@ import (
 // the set-up, each of which must be a second later than the one before.
 const backdate = 2 * time.Minute
 
+// lead is how far block time may run ahead of the clock when blocks come
+// quickly. It is small because a purchase or a pairing counts from its block's
+// time, and a reading of the next moment must fall behind it.
+const lead = time.Second
+
 // openChain connects to the chain that is followed, or starts the node's own.
 func (n *Node) openChain(ctx context.Context) error {
 	if !n.Config.ownChain() {
@@ -38,7 +43,7 @@ func (n *Node) openChain(ctx context.Context) error {
 	}
 	own, err := devchain.Open(devchain.Config{
 		Dir: filepath.Join(n.Config.Data, "chain"), Listen: n.Config.ChainListen, ListenSetting: "--chain-listen",
-		Origins: []string{n.Config.BaseURL()}, Heartbeat: n.Config.Heartbeat, Backdate: backdate,
+		Origins: []string{n.Config.BaseURL()}, Heartbeat: n.Config.Heartbeat, Backdate: backdate, MaxLead: lead,
 		Alloc: []common.Address{n.Operator.Address()}, Clock: clock.System{}, Log: n.Log,
 	})
 	if err != nil {

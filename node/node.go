@@ -57,19 +57,14 @@ type Node struct {
 
 // Open starts everything but the listening. An error names the setting to
 // change where one would help.
-func Open(ctx context.Context, cfg Config, log *slog.Logger) (n *Node, err error) {
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	n = &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
-	defer func() {
-		if err != nil {
-			n.Close()
-		}
-	}()
+	n := &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
 	for _, step := range []func(context.Context) error{n.listen, n.folders, n.openChain, n.openRegistry, n.openVault, n.openDoors} {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, n.Close())
 		}
 	}
 	return n, nil

@@ -128,8 +128,20 @@ func (d *desk) fuel(ctx context.Context, key *chain.Key) error {
 	return w.Fund(ctx, sayso.Address(key.Address()), ten)
 }
 
-// account resolves an address, the name of a key in the folder, or an app's
-// alias on chain.
+// person resolves an address or the name of a key in the folder.
+func (d *desk) person(who string) (sayso.Address, error) {
+	if a, err := sayso.ParseAddress(who); err == nil {
+		return a, nil
+	}
+	key, err := d.key(who)
+	if err != nil {
+		return sayso.Address{}, err
+	}
+	return sayso.Address(key.Address()), nil
+}
+
+// account resolves an address, an app's alias on chain, or the name of a key in
+// the folder.
 func (d *desk) account(ctx context.Context, who string) (sayso.Address, error) {
 	if a, err := sayso.ParseAddress(who); err == nil {
 		return a, nil

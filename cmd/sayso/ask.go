@@ -88,22 +88,23 @@ func (c *askCmd) token(ctx context.Context, d *desk) (string, error) {
 		}
 		return d.api.Exchange(ctx, developer, d.did(c.Vehicle), set)
 	}
-	set, err := d.granted(ctx, c.Vehicle, c.As)
+	who, err := d.account(ctx, c.As)
+	if err != nil {
+		return "", err
+	}
+	set, err := d.granted(ctx, c.Vehicle, who)
 	if err != nil {
 		return "", err
 	}
 	return d.api.Exchange(ctx, developer, d.did(c.Vehicle), set)
 }
 
-// granted is what the chain shows for an account: everything for an owner, the
-// record of a grantee, and otherwise what one would have to ask for.
-func (d *desk) granted(ctx context.Context, vehicle uint64, name string) (sayso.Permissions, error) {
+// granted is what the chain shows for a grantee. For anybody else it is every
+// permission: owners, former ones too, have them all, and to others the node
+// says what is missing.
+func (d *desk) granted(ctx context.Context, vehicle uint64, who sayso.Address) (sayso.Permissions, error) {
 	all := sayso.PermissionSet(sayso.NonLocationHistory, sayso.ExecuteCommands, sayso.CurrentLocation, sayso.LocationHistory,
 		sayso.VINCredential, sayso.LiveData, sayso.RawData, sayso.ApproximateLocation)
-	who, err := d.account(ctx, name)
-	if err != nil {
-		return all, err
-	}
 	answer, err := d.api.Ask(ctx, "/identity/query", "", `query($v: Int, $g: Address!) { vehicle(tokenId: $v) { owner sacd(grantee: $g) { permissions } } }`,
 		map[string]any{"v": vehicle, "g": who.String()})
 	if err != nil {
@@ -123,8 +124,6 @@ func (d *desk) granted(ctx context.Context, vehicle uint64, name string) (sayso.
 		return all, sayso.Fail(sayso.NotFound, "ask", fmt.Sprintf("there is no vehicle %d: sayso vehicle list", vehicle))
 	case data.Vehicle.Owner != who && data.Vehicle.SACD != nil:
 		return token.ParseBits(data.Vehicle.SACD.Permissions)
-	case data.Vehicle.Owner != who:
-		return sayso.PermissionSet(sayso.NonLocationHistory), nil
 	}
 	return all, nil
 }

@@ -64,7 +64,7 @@ func (c *mintCmd) Run(ctx context.Context) error {
 // manufacturer finds a manufacturer by name; where this machine has the
 // operator's key, an unknown one is registered.
 func (d *desk) manufacturer(ctx context.Context, name string) (uint64, error) {
-	answer, err := d.api.Ask(ctx, "/identity/query", "", `query($n: String) { manufacturer(by: {name: $n}) { tokenId } }`, map[string]any{"n": name})
+	answer, err := d.api.Ask(ctx, "/identity/query", "", `query($n: String!) { manufacturer(by: {name: $n}) { tokenId } }`, map[string]any{"n": name})
 	if err != nil {
 		return 0, err
 	}
@@ -117,7 +117,7 @@ func (c *listCmd) Run(ctx context.Context) error {
 	}
 	filter := map[string]any{}
 	if c.Owner != "" {
-		owner, err := d.account(ctx, c.Owner)
+		owner, err := d.person(c.Owner)
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (c *transferCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	to, err := d.account(ctx, c.To)
+	to, err := d.person(c.To)
 	if err != nil {
 		return err
 	}
