@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"sayso"
-	"sayso/sim/device"
+	"sayso/client/device"
 )
 
 // Feed makes bodies for measurements: Vehicles vehicles in turn, each message

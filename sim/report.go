@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"sayso"
-	"sayso/sim/device"
+	"sayso/client/device"
 )
 
 // Report is what the car says at a time, as a signed or unsigned cloud event

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/client/device"
 	"sayso/internal/clock"
-	"sayso/sim/device"
 )
 
 // Sender hands one report of a car to a node and returns nil once it is kept.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/client/device"
 	"sayso/internal/clock"
-	"sayso/sim/device"
 )
 
 // door is a node that can be unreachable or refuse.

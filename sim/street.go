@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sayso"
-	"sayso/sim/device"
+	"sayso/client/device"
 )
 
 // Config says which street it is. The same Config gives the same readings.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"sayso"
-	"sayso/sim/device"
+	"sayso/client/device"
 )
 
 var since = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)

@@ -4,7 +4,7 @@ import (
 	"io"
 
 	"sayso"
-	"sayso/sim/device"
+	"sayso/client/device"
 )
 
 // canLog reads a candump log with a mapping.

@@ -15,8 +15,8 @@ import (
 	"sayso"
 	"sayso/car/catalogue"
 	"sayso/car/dialect"
+	"sayso/client/device"
 	"sayso/internal/clock"
-	"sayso/sim/device"
 )
 
 const samples = "../../../shared/samples/can/"

@@ -11,8 +11,8 @@ import (
 
 	"sayso"
 	"sayso/car/catalogue"
+	"sayso/client/device"
 	"sayso/internal/clock"
-	"sayso/sim/device"
 )
 
 // Format is a kind of recording.

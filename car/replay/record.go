@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"sayso/sim/device"
+	"sayso/client/device"
 )
 
 // Limits of one cloud event.

@@ -13,7 +13,7 @@ import (
 
 	"sayso"
 	"sayso/car/catalogue"
-	"sayso/sim/device"
+	"sayso/client/device"
 )
 
 // column is what the cells of a CSV column are.

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/client/device"
 	"sayso/internal/clock"
-	"sayso/sim/device"
 )
 
 // flat lists what a recording says as "time name value".

@@ -14,8 +14,8 @@ import (
 	"sayso/car/catalogue"
 	"sayso/car/door"
 	"sayso/car/replay"
+	"sayso/client/device"
 	"sayso/internal/clock"
-	"sayso/sim/device"
 )
 
 type replayCmd struct {

@@ -11,10 +11,10 @@ import (
 
 	"sayso"
 	"sayso/car/door"
+	"sayso/client/device"
 	"sayso/internal/clock"
 	"sayso/owner/token"
 	"sayso/protocol/chain"
-	"sayso/sim/device"
 )
 
 type sendCmd struct {

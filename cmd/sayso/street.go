@@ -10,6 +10,7 @@ import (
 
 	"sayso"
 	"sayso/client"
+	"sayso/client/device"
 	"sayso/internal/clock"
 	"sayso/node"
 	"sayso/owner/registry"
@@ -17,7 +18,6 @@ import (
 	"sayso/protocol/chain"
 	"sayso/protocol/wallet"
 	"sayso/sim"
-	"sayso/sim/device"
 )
 
 // ownerKey is the name of the key that owns the simulated cars.
