@@ -273,7 +273,7 @@ func decodeBase64(text []byte) ([]byte, error) {
 func (e *envelope) parties() (err error) {
 	e.Source = e.from.Source
 	if e.Source.IsZero() {
-		if e.Source, err = sayso.ParseAddress(e.source); err != nil {
+		if e.Source, err = sayso.ParseAddress(message.Clip(e.source)); err != nil {
 			return invalid("source: %v", err)
 		}
 	}
@@ -296,6 +296,10 @@ func (e *envelope) parties() (err error) {
 
 // token reads the DID of a token, also in the legacy form.
 func token(member, s string) (sayso.DID, error) {
+	const longest = 160 // the longest chain, contract and token need 153 bytes
+	if len(s) > longest {
+		return sayso.DID{}, invalid("%s: %q is too long for a DID", member, message.Clip(s))
+	}
 	d, err := sayso.ParseDID(s)
 	if err != nil {
 		return d, invalid("%s: %v", member, err)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sayso"
-	"sayso/car/catalogue"
 )
 
 const (
@@ -79,6 +78,7 @@ func TestEnvelopeRules(t *testing.T) {
 		{"no producer", with("producer", ""), "producer is missing"},
 		{"producer is an account", with("producer", `"did:ethr:137:0x4804e8D1661cd1a1e5dDdE1ff458A7f878c0aC6D"`), "producer: "},
 		{"subject is an account", with("subject", `"did:ethr:137:0x4804e8D1661cd1a1e5dDdE1ff458A7f878c0aC6D"`), "is not the DID of a token"},
+		{"subject without end", with("subject", `"did:erc721:`+strings.Repeat("1", 5000)+`"`), "is too long for a DID"},
 		{"subject is nothing", with("subject", `"car"`), `subject: "car" is not a DID`},
 		{"time is a number", with("time", "1741089600"), "time is a number, want a text"},
 		{"time without zone", with("time", `"2025-03-04T12:00:00"`), "is not of RFC 3339"},
@@ -156,8 +156,11 @@ func TestEnvelopeDefaults(t *testing.T) {
 	if _, err := Envelope([]byte(`{"data": {}}`), Arrival{Producer: device, Time: arrived}); err == nil {
 		t.Error("an envelope without a source is accepted")
 	}
-	if _, err := Envelope([]byte(with("source", `"0x12"`)), Arrival{Time: arrived}); err == nil {
-		t.Error("a source that is no address is accepted")
+	for _, source := range []string{"0x12", strings.Repeat("0", 5000)} {
+		_, err := Envelope([]byte(with("source", `"`+source+`"`)), Arrival{Time: arrived})
+		if err == nil || !strings.Contains(sayso.MessageOf(err), "is not an address") || len(sayso.MessageOf(err)) > 300 {
+			t.Errorf("a source that is no address: %v", err)
+		}
 	}
 }
 
@@ -209,10 +212,8 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte(with("data", "", "data_base64", `"e30="`, "datacontenttype", `"image/png"`)))
 	f.Add([]byte(with("tags", `["a",1]`, "x", `{"y":"\u00e4"}`, "signature", `"\ud800\n"`, "id", "5", "time", "null")))
 	f.Add([]byte(with("subject", `"did:nft:137:0xbA5738a18d83D41847dfFbDC6101d37C69c9B0cF_42"`)))
-	cat, err := catalogue.Load()
-	if err != nil {
-		f.Fatal(err)
-	}
+	f.Add([]byte(with("producer", `"did:erc721:`+strings.Repeat("e", 1000)+`"`)))
+	cat := loadCatalogue(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		from := Arrival{Source: sender, Time: arrived}
 		ce, err := Envelope(body, from)
