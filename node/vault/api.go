@@ -20,7 +20,7 @@ type Deposit struct {
 	Epoch    uint32 // of the envelope
 	Envelope sayso.CloudEvent
 	Body     [32]byte          // hash of the message as received: same key with another body is a conflict
-	Readings []sayso.Reading   // each with its own epoch, the ownership at its time
+	Readings []sayso.Reading   // each with its own epoch, the ownership at its time; of repetitions the first stays
 	Events   []sayso.Event     // likewise
 	Rejected []sayso.Rejection // what was not accepted, and why
 	Backfill bool              // arrived through the back-fill lane: fires no webhook, earns no reward
@@ -163,7 +163,8 @@ type Engine interface {
 	Commit(ctx context.Context, d *Deposit) (Kept, error)
 	// Latest gives one row per signal (nil: of all signals), ascending by
 	// signal: that of the greatest time over the view, of equal times the
-	// lowest sequence. Positions exactly at (0,0) do not count.
+	// lowest sequence. Positions exactly at (0,0) do not count, as if they had
+	// not been deposited.
 	Latest(ctx context.Context, v View, signals []sayso.SignalID) ([]Row, error)
 	// Scan gives the rows of the signals (nil: all) ascending by time and
 	// signal, one per signal and time: that of the lowest sequence in the view.

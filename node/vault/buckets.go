@@ -17,7 +17,7 @@ func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to,
 	}
 	from, to, ok := clip(from, to)
 	if !ok || len(cols) == 0 {
-		return nil, v.readable(ctx, op)
+		return nil, nil
 	}
 	b := newBucketing(cols, from, interval)
 	err := v.hours(ctx, op, view, b.wanted, b.start, to, func(rows []Row) bool {

@@ -20,11 +20,13 @@ const maxRecord = 16 << 20
 
 // Commit keeps a deposit, see [Engine].
 func (v *Vault) Commit(ctx context.Context, d *Deposit) (Kept, error) {
-	if err := ctx.Err(); err != nil {
-		return Kept{}, cancelled(opCommit, err)
-	}
-	if err := v.usable(opCommit); err != nil {
+	if err := v.enterCall(ctx, opCommit); err != nil {
 		return Kept{}, err
+	}
+	defer v.leaveCall()
+	if v.full.Load() != 0 {
+		v.stats.full.Add(1)
+		return Kept{}, errFull(opCommit)
 	}
 	if err := check(d); err != nil {
 		return Kept{}, err
@@ -126,10 +128,7 @@ func (v *Vault) enqueue(p *pending) error {
 	}
 	v.queue.Lock()
 	defer v.queue.Unlock()
-	switch {
-	case v.queue.closed:
-		return errClosed(opCommit)
-	case v.queue.bytes+p.size > v.cfg.QueueBytes && v.queue.bytes > 0:
+	if v.queue.bytes+p.size > v.cfg.QueueBytes && v.queue.bytes > 0 {
 		v.stats.busy.Add(1)
 		return sayso.Fail(sayso.Busy, opCommit, "too much is waiting to be kept")
 	}
@@ -167,8 +166,6 @@ func (v *Vault) wait(ctx context.Context, op string, p *pending) error {
 func cancelled(op string, err error) error {
 	return &sayso.Error{Op: op, Fault: sayso.Cancelled, Message: "the request was cancelled", Err: err}
 }
-
-func errClosed(op string) error { return sayso.Fail(sayso.Busy, op, "the vault is closed") }
 
 // check refuses what could not be kept or read back. The dialects have judged
 // every value long before.

@@ -59,9 +59,10 @@ func (v *Vault) walk(ctx context.Context, snap *pebble.Snapshot, kind byte, own 
 
 // reading runs f on a snapshot and gives its error the form that a caller sees.
 func (v *Vault) reading(ctx context.Context, op string, f func(*pebble.Snapshot) error) error {
-	if err := v.readable(ctx, op); err != nil {
+	if err := v.enterCall(ctx, op); err != nil {
 		return err
 	}
+	defer v.leaveCall()
 	snap := v.db.NewSnapshot()
 	err := errors.Join(f(snap), snap.Close())
 	if err == nil {

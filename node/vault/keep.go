@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -142,12 +143,17 @@ func (v *Vault) Stats() Stats {
 	v.queue.Lock()
 	waiting := v.queue.bytes
 	v.queue.Unlock()
-	return Stats{
+	s := Stats{
 		Seq: v.Seq(), Durable: v.stats.durable.Load(), Groups: v.stats.groups.Load(),
 		Records: v.stats.deposits.Load(), Duplicates: v.stats.duplicates.Load(),
 		Conflicts: v.stats.conflicts.Load(), Busy: v.stats.busy.Load(), Refused: v.stats.full.Load(),
 		LogBytes: v.stats.logBytes.Load(), Segments: v.journal.segments(), Waiting: waiting,
-		DataKeys: v.keys.slots(), DiskBytes: v.db.Metrics().DiskSpaceUsage(), Cached: v.latest.len(),
+		DataKeys: v.keys.slots(), Cached: v.latest.len(),
 		Full: v.full.Load() != 0, Failed: v.failure() != nil,
 	}
+	if v.enterCall(context.Background(), "vault.Stats") == nil {
+		s.DiskBytes = v.db.Metrics().DiskSpaceUsage()
+		v.leaveCall()
+	}
+	return s
 }

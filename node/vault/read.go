@@ -16,9 +16,10 @@ import (
 // Latest gives one row per signal, see [Engine].
 func (v *Vault) Latest(ctx context.Context, view View, signals []sayso.SignalID) ([]Row, error) {
 	const op = "vault.Latest"
-	if err := v.readable(ctx, op); err != nil {
+	if err := v.enterCall(ctx, op); err != nil {
 		return nil, err
 	}
+	defer v.leaveCall()
 	want := signalSetOf(signals)
 	var out []Row
 	for _, epoch := range view.Epochs {
@@ -55,22 +56,6 @@ func (v *Vault) Latest(ctx context.Context, view View, signals []sayso.SignalID)
 	return kept, nil
 }
 
-// readable says why nothing can be read now.
-func (v *Vault) readable(ctx context.Context, op string) error {
-	if err := ctx.Err(); err != nil {
-		return cancelled(op, err)
-	}
-	if err := v.failure(); err != nil {
-		return err
-	}
-	v.queue.Lock()
-	defer v.queue.Unlock()
-	if v.queue.closed {
-		return errClosed(op)
-	}
-	return nil
-}
-
 func unreadable(op string, err error) error {
 	var e *sayso.Error
 	if errors.As(err, &e) {
@@ -94,9 +79,10 @@ func (v *Vault) Scan(ctx context.Context, view View, signals []sayso.SignalID, f
 // hours reads hour by hour: it gives the rows of one hour at a time, in order
 // and without repetitions. The slice is reused.
 func (v *Vault) hours(ctx context.Context, op string, view View, want signalSet, from, to sayso.Instant, yield func([]Row) bool) error {
-	if err := v.readable(ctx, op); err != nil {
+	if err := v.enterCall(ctx, op); err != nil {
 		return err
 	}
+	defer v.leaveCall()
 	from, to = max(from, minInstant), min(to, maxInstant)
 	if from >= to {
 		return nil
@@ -246,7 +232,8 @@ func eachHour(ctx context.Context, cursors []*cursor, want signalSet, from, to s
 	}
 }
 
-// sortRows orders by time and signal and keeps the lowest sequence of each.
+// sortRows orders by time and signal and keeps the lowest sequence of each, of
+// one sequence the lowest epoch, in whose order the rows come.
 func sortRows(rows []Row) []Row {
 	order := func(a, b *Row) int {
 		if c := cmp.Compare(a.Time, b.Time); c != 0 {
@@ -264,7 +251,7 @@ func sortRows(rows []Row) []Row {
 	if sorted {
 		return rows
 	}
-	slices.SortFunc(rows, func(a, b Row) int {
+	slices.SortStableFunc(rows, func(a, b Row) int {
 		if c := order(&a, &b); c != 0 {
 			return c
 		}

@@ -17,7 +17,7 @@ import (
 //
 // Three goroutines do the work: write makes groups of the log, apply puts them
 // into Pebble, keep prepares segments and writes checkpoints. Locks, in the
-// order in which they may be held together: queue, flight, keyring.io,
+// order in which they may be held together: life, queue, flight, keyring.io,
 // keyring.mu, the caches' own.
 type Vault struct {
 	cfg     Config
@@ -28,6 +28,11 @@ type Vault struct {
 	lock    func() error // gives the directory free
 	latest  *lru[owner, latestRows]
 
+	life struct { // of calls under way; before every other lock
+		sync.Mutex
+		closed bool
+		calls  sync.WaitGroup
+	}
 	queue struct {
 		sync.Mutex
 		list   []*pending
@@ -101,17 +106,25 @@ func (v *Vault) failure() error {
 	return nil
 }
 
-// usable says why nothing can be taken in now.
-func (v *Vault) usable(op string) error {
+// enterCall says why nothing can be asked now; otherwise the call counts as
+// under way until leaveCall. Close waits for it.
+func (v *Vault) enterCall(ctx context.Context, op string) error {
+	if err := ctx.Err(); err != nil {
+		return cancelled(op, err)
+	}
 	if err := v.failure(); err != nil {
 		return err
 	}
-	if v.full.Load() != 0 {
-		v.stats.full.Add(1)
-		return errFull(op)
+	v.life.Lock()
+	defer v.life.Unlock()
+	if v.life.closed {
+		return sayso.Fail(sayso.Busy, op, "the vault is closed")
 	}
+	v.life.calls.Add(1)
 	return nil
 }
+
+func (v *Vault) leaveCall() { v.life.calls.Done() }
 
 // Seq is the sequence up to which every read sees all.
 func (v *Vault) Seq() uint64 { return v.seq.Load() }
@@ -136,12 +149,10 @@ func (v *Vault) kick() {
 // Erase destroys the key of an ownership epoch, see [Engine].
 func (v *Vault) Erase(ctx context.Context, vehicle uint64, epoch uint32) error {
 	const op = "vault.Erase"
-	if err := ctx.Err(); err != nil {
-		return cancelled(op, err)
-	}
-	if err := v.failure(); err != nil {
+	if err := v.enterCall(ctx, op); err != nil {
 		return err
 	}
+	defer v.leaveCall()
 	p := &pending{kind: frameErase, owner: owner{vehicle, epoch}, done: make(chan struct{})}
 	if err := v.enqueue(p); err != nil {
 		return err
@@ -157,6 +168,10 @@ func (v *Vault) Close() error {
 }
 
 func (v *Vault) close() error {
+	v.life.Lock()
+	v.life.closed = true
+	v.life.Unlock()
+	v.life.calls.Wait()
 	v.queue.Lock()
 	v.queue.closed = true
 	v.queue.Unlock()
