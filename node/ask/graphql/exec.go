@@ -93,7 +93,7 @@ func (c *Call) object(o *object, fields []*Field, parent any) bool {
 	return true
 }
 
-// field asks the guards, calls the function and writes the value.
+// field answers a field and writes the value.
 func (c *Call) field(f *Field, parent any) bool {
 	value, err := c.answer(f, parent)
 	if err == ErrNull {
@@ -112,14 +112,16 @@ func (c *Call) field(f *Field, parent any) bool {
 	return c.value(f.info.def.Type, f, value)
 }
 
+// answer asks the guards and calls the function; an argument that could not be
+// read comes before both.
 func (c *Call) answer(f *Field, parent any) (any, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
 	for _, g := range f.info.guards {
 		if err := g.guard(c, g.directive, parent, f); err != nil {
 			return nil, err
 		}
-	}
-	if f.err != nil {
-		return nil, f.err
 	}
 	if err := c.Context.Err(); err != nil {
 		return nil, err
