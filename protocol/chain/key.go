@@ -16,6 +16,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+
+	"sayso/internal/durable"
 )
 
 // Key is a secp256k1 private key. Printing or logging it shows its address only.
@@ -90,11 +92,8 @@ func LoadOrCreateKey(path string) (*Key, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("store key: %w", err)
 	}
-	if d, err := os.Open(dir); err == nil {
-		defer d.Close()
-		if err := d.Sync(); err != nil && runtime.GOOS != "windows" {
-			return nil, fmt.Errorf("store key: %w", err)
-		}
+	if err := durable.SyncDir(dir); err != nil {
+		return nil, fmt.Errorf("store key: %w", err)
 	}
 	return k, nil
 }

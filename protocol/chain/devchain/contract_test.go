@@ -41,6 +41,21 @@ func (w *world) deploy(t testing.TB, code string) common.Address {
 	return at
 }
 
+// inPool waits until the key's transactions with nonces below n are known to the node.
+func (w *world) inPool(t testing.TB, n uint64) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		got, err := w.client.Nonce(t.Context(), w.key.Address())
+		if err == nil && got == n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d transactions in the pool, %v; want %d", got, err, n)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
 // Run-time code of the contracts here.
 const (
 	echoRevert = "365f5f37365ffd"                      // reverts with its calldata
@@ -115,7 +130,7 @@ func TestRevertInTheBlockHasItsReason(t *testing.T) {
 	go send()
 	<-entered // the first is in a block that is not visible yet
 	go send()
-	time.Sleep(100 * time.Millisecond) // the second has been estimated
+	w.inPool(t, 3) // the second has been estimated
 	close(release)
 	var failed error
 	for range 2 {
@@ -306,15 +321,7 @@ func TestSenderWaitsThroughARestart(t *testing.T) {
 		_, err := sender.Send(ctx, &someone, nil, big.NewInt(1))
 		sent <- err
 	}()
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		if n, err := w.client.Nonce(t.Context(), key.Address()); err == nil && n == 1 {
-			break // it waits in the pool
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the transaction did not arrive")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	w.inPool(t, 1)
 	w.Close()
 	cfg.Listen = strings.TrimPrefix(url, "http://")
 	start(t, cfg, key)

@@ -119,7 +119,15 @@ func loadUntilKilled(t *testing.T, w *world, cmd *exec.Cmd) (seen []*types.Recei
 			}
 		}
 	})
-	time.Sleep(500*time.Millisecond + rand.N(time.Second))
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		mu.Lock()
+		enough := len(seen) >= 50
+		mu.Unlock()
+		if enough {
+			break
+		}
+	}
+	time.Sleep(rand.N(500 * time.Millisecond))
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

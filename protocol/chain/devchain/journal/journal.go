@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"sayso/internal/durable"
 )
 
 // SegmentSize is the file size in bytes after which a new segment begins.
@@ -113,7 +115,7 @@ func (j *Journal) openLast(first uint64) (removed bool, err error) {
 		if err := os.Remove(path); err != nil {
 			return false, fmt.Errorf("open block journal: %w", err)
 		}
-		return true, syncDir(j.dir)
+		return true, durable.SyncDir(j.dir)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 	if err != nil {
@@ -188,7 +190,7 @@ func (j *Journal) roll() error {
 		err = j.sync(f)
 	}
 	if err == nil {
-		err = syncDir(j.dir)
+		err = durable.SyncDir(j.dir)
 	}
 	if err != nil {
 		f.Close()
@@ -286,15 +288,6 @@ func (j *Journal) segments() ([]uint64, error) {
 	}
 	slices.Sort(segs)
 	return segs, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // SetDisk replaces the functions that write to a file and that put what was written
