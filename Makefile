@@ -1,0 +1,65 @@
+# What one does here. Everything needs Go and make; the targets that need more
+# say so and install it where they may.
+.PHONY: run build test unit stories fuzz bench lint contracts contracts-test needs clean
+SHELL := /bin/bash
+
+FUZZTIME ?= 20s
+GO_FILES := go.mod go.sum $(shell find . -name '*.go' -not -path '*/node_modules/*' -not -name '*_test.go') $(shell find car protocol/abi sim owner node -name '*.csv' -o -name '*.json' -o -name '*.sql' -o -name '*.graphql' -o -name '*.map' 2>/dev/null)
+
+## run: build and start a whole world on this machine
+run: bin/sayso
+	./bin/sayso
+
+## build: build the binary
+build: bin/sayso
+
+bin/sayso: $(GO_FILES)
+	@mkdir -p bin
+	@echo "Building sayso. The first build compiles an Ethereum node as well and takes some minutes."
+	go build -o $@ ./cmd/sayso
+
+## test: all tests, contracts and stories included
+test: needs
+	go test -timeout 25m ./...
+	protocol/contracts/test.sh
+
+## unit: the Go tests without the stories, which need nothing but Go
+unit:
+	go test $$(go list ./... | grep -v /stories)
+
+## stories: the promises, on the real binary
+stories: needs
+	go test -count=1 -v ./stories
+
+## needs: what the tests need beyond Go
+needs:
+	@.ci/needs
+
+## lint: formatting, vet, staticcheck
+lint:
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go -C tools build -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	./bin/staticcheck ./...
+
+## contracts: compile the contracts and write their artefacts to protocol/abi
+contracts:
+	protocol/contracts/build.sh
+
+## contracts-check: compile the contracts and compare with the committed artefacts
+contracts-check:
+	protocol/contracts/build.sh --check
+
+## fuzz: every fuzz target for FUZZTIME each
+fuzz:
+	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+## bench: figures with their ratios
+bench:
+	go run ./bench
+
+clean:
+	rm -rf bin
