@@ -2,6 +2,9 @@ package devchain
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"math/big"
@@ -335,5 +338,50 @@ func TestSenderWaitsThroughARestart(t *testing.T) {
 	}
 	if _, err := sender.Send(t.Context(), &someone, nil, big.NewInt(1)); err != nil {
 		t.Errorf("after a cancelled one: %v", err)
+	}
+}
+
+// What the compiler emits and passkeys need runs from block 0 on.
+func TestForksAreActive(t *testing.T) {
+	key := newKey(t)
+	w := start(t, config(t.TempDir(), key), key)
+	for name, code := range map[string]string{
+		"PUSH0 and MCOPY": "60015f5260205f60205e60205160205260206020f3", // copies word 0 to word 1 and returns it
+		"TLOAD":           "60015f5d5f5c5f5260205ff3",
+		"CLZ":             "60fe60011e035f5260205ff3", // clz(1) - 254
+	} {
+		out, err := w.client.CallMsg(t.Context(), ethereum.CallMsg{Data: common.FromHex(code)}, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if new(big.Int).SetBytes(out).Int64() != 1 {
+			t.Errorf("%s returned %x", name, out)
+		}
+	}
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := crypto.Keccak256([]byte("passkey"))
+	r, s, err := ecdsa.Sign(rand.Reader, signer, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func(digest []byte) []byte { // EIP-7951: digest, r, s, x, y
+		in := append([]byte(nil), digest...)
+		for _, n := range []*big.Int{r, s, signer.X, signer.Y} {
+			in = append(in, n.FillBytes(make([]byte, 32))...)
+		}
+		out, err := w.client.Call(t.Context(), common.HexToAddress("0x100"), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if out := verify(digest); new(big.Int).SetBytes(out).Int64() != 1 {
+		t.Errorf("a good passkey signature gives %x", out)
+	}
+	if out := verify(crypto.Keccak256([]byte("other"))); len(out) != 0 {
+		t.Errorf("a bad passkey signature gives %x", out)
 	}
 }
