@@ -237,3 +237,9 @@ func TestBlockIsReadAsTheNodeStatesIt(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A Sender is what protocol/abi.Deploy asks for.
+var _ interface {
+	Create(ctx context.Context, initCode []byte) (common.Address, error)
+	Call(ctx context.Context, to common.Address, data []byte) error
+} = (*Sender)(nil)
