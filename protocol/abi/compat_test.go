@@ -30,7 +30,7 @@ var own = map[string]string{
 		SignatureAlreadyUsed SignatureExpired ManufacturerNameRefused AlreadyManufacturer InvalidAccountNonce`,
 	"Grants":              `initialize TemplateContractSet`,
 	"DevLicense":          `initialize AliasEndsWithZeroByte balanceOf getApproved isApprovedForAll Approval ApprovalForAll`,
-	"LicenseAccount":      `eip712Domain EIP712DomainChanged InvalidShortString StringTooLong`,
+	"LicenseAccount":      `eip712Domain EIP712DomainChanged InvalidShortString StringTooLong onERC721Received`,
 	"VehicleId":           `initialize mint burnByRegistry acknowledge ApprovalsRefused`,
 	"ManufacturerId":      `initialize mint acknowledge ApprovalsRefused AlreadyManufacturer Unauthorized`,
 	"AftermarketDeviceId": `initialize mint acknowledge moveByRegistry`,

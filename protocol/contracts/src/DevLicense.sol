@@ -29,7 +29,8 @@ contract DevLicense is ERC721Upgradeable, AccessManagedUpgradeable, UUPSUpgradea
         mapping(uint256 tokenId => mapping(bytes32 uriHash => bool)) redirectUri;
     }
 
-    bytes32 private constant STORE = bytes32(erc7201("sayso.DevLicense"));
+    // keccak256(abi.encode(uint256(keccak256("sayso.DevLicense")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant STORE = 0x542d8b20c14b2fed8f6f293940eadc6bc43a590430ee6acf4d6493fc0b256b00;
 
     uint256 private constant ALIAS_MAX_LENGTH = 32;
 
@@ -256,9 +257,8 @@ contract DevLicense is ERC721Upgradeable, AccessManagedUpgradeable, UUPSUpgradea
     }
 
     function _store() private pure returns (LicenseStore storage s) {
-        bytes32 slot = STORE;
         assembly {
-            s.slot := slot
+            s.slot := STORE
         }
     }
 }

@@ -58,7 +58,8 @@ contract Grants is IGrants, AccessManagedUpgradeable, UUPSUpgradeable {
     /// @dev Stored for an expiration of 2^256-1, "never".
     uint48 private constant NEVER = type(uint48).max;
 
-    bytes32 private constant STORE = bytes32(erc7201("sayso.Grants"));
+    // keccak256(abi.encode(uint256(keccak256("sayso.Grants")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant STORE = 0x7bca1fb9692fe24fb48743eb2a9ea4b34abecb4e64463bcb1ef7dc9f19a82d00;
 
     event PermissionsSet(
         address indexed asset,
@@ -320,9 +321,8 @@ contract Grants is IGrants, AccessManagedUpgradeable, UUPSUpgradeable {
     }
 
     function _store() private pure returns (Store storage s) {
-        bytes32 slot = STORE;
         assembly {
-            s.slot := slot
+            s.slot := STORE
         }
     }
 }

@@ -4,6 +4,7 @@ pragma solidity ^0.8.37;
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ERC721Holder} from "@openzeppelin/contracts/token/ERC721/utils/ERC721Holder.sol";
 import {ERC7739} from "@openzeppelin/contracts/utils/cryptography/signers/draft-ERC7739.sol";
 
 /// @notice What an account asks its licence contract.
@@ -15,9 +16,9 @@ interface ILicense {
 /// @title LicenseAccount
 /// @notice The account of a developer licence; its address is the licence's client id. It accepts signatures of the
 /// licence's enabled signers (ERC-1271), nested in this account's own EIP-712 domain (ERC-7739), so that a key enabled on
-/// two licences cannot be replayed from one to the other. It acts for the licence's owner.
+/// two licences cannot be replayed from one to the other. It acts for the licence's owner and may hold tokens.
 /// @dev A minimal proxy; the licence contract and token id are immutable arguments of the clone. There is no state.
-contract LicenseAccount is ERC7739 {
+contract LicenseAccount is ERC7739, ERC721Holder {
     error ExecutionFailed(bytes returnData);
     error Unauthorized();
 

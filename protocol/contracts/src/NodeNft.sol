@@ -22,7 +22,8 @@ abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeab
         string baseUri;
     }
 
-    bytes32 private constant STORE = bytes32(erc7201("sayso.NodeNft"));
+    // keccak256(abi.encode(uint256(keccak256("sayso.NodeNft")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant STORE = 0x8be818fd6b686e92143f1f3df491ec8abb5d66c30a6f98605d749f3fff63e700;
 
     /// @notice ERC-4906: the metadata of a range of tokens changed.
     event BatchMetadataUpdate(uint256 _fromTokenId, uint256 _toTokenId);
@@ -112,9 +113,8 @@ abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeab
     function _authorizeUpgrade(address) internal override restricted {}
 
     function _node() internal pure returns (NodeStore storage s) {
-        bytes32 slot = STORE;
         assembly {
-            s.slot := slot
+            s.slot := STORE
         }
     }
 }

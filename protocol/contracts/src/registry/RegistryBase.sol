@@ -66,7 +66,8 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
         mapping(bytes32 digest => bool) digestUsed;
     }
 
-    bytes32 private constant STORE = bytes32(erc7201("sayso.Registry"));
+    // keccak256(abi.encode(uint256(keccak256("sayso.Registry")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant STORE = 0xfa12ce173e67c32c52f7ebfa6bc2128a0e07e95538d7944ad6180c7132474a00;
 
     /// @dev Kinds of node in the list of attributes; kept in storage keys.
     uint8 internal constant MANUFACTURER = 1;
@@ -83,9 +84,8 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
     error ZeroAddress();
 
     function _reg() internal pure returns (RegistryStore storage s) {
-        bytes32 slot = STORE;
         assembly {
-            s.slot := slot
+            s.slot := STORE
         }
     }
 
