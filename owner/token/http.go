@@ -17,14 +17,19 @@ const maxBody = 1 << 20
 // Routes adds the sign-in, the exchange and both issuers' discovery to a mux.
 // The hosts auth.* and auth-roles-rights.* are answered at their root; on the
 // node's own host each issuer lives under the path of its URL.
-func Routes(mux *http.ServeMux, s *SignIn, x *Exchange, paths [2]string) {
-	mux.HandleFunc("POST /auth/web3/generate_challenge", s.serveChallenge)
-	mux.HandleFunc("POST /auth/web3/submit_challenge", s.serveSubmit)
-	mux.HandleFunc("POST /v1/tokens/exchange", x.serve)
+func Routes(mux Mux, s *SignIn, x *Exchange, paths [2]string) {
+	mux.Handle("POST /auth/web3/generate_challenge", http.HandlerFunc(s.serveChallenge))
+	mux.Handle("POST /auth/web3/submit_challenge", http.HandlerFunc(s.serveSubmit))
+	mux.Handle("POST /v1/tokens/exchange", http.HandlerFunc(x.serve))
 	for i, issuer := range []*Issuer{s.Issuer, x.Issuer} {
-		mux.HandleFunc("GET "+paths[i]+"/.well-known/openid-configuration", issuer.ServeDiscovery)
-		mux.HandleFunc("GET "+paths[i]+"/keys", issuer.ServeKeys)
+		mux.Handle("GET "+paths[i]+"/.well-known/openid-configuration", http.HandlerFunc(issuer.ServeDiscovery))
+		mux.Handle("GET "+paths[i]+"/keys", http.HandlerFunc(issuer.ServeKeys))
 	}
+}
+
+// Mux is what routes are added to; [http.ServeMux] is one.
+type Mux interface {
+	Handle(pattern string, h http.Handler)
 }
 
 // ServeDiscovery answers the OpenID Connect discovery document.

@@ -1,6 +1,7 @@
-package node
+package front
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -78,4 +79,10 @@ func serviceLabel(host string) string {
 		}
 	}
 	return ""
+}
+
+func refuse(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"code": status, "message": message})
 }

@@ -1,0 +1,66 @@
+package front
+
+import (
+	"net/http"
+
+	"sayso"
+	"sayso/car/catalogue"
+	"sayso/node/ask"
+	"sayso/owner/consent"
+	"sayso/owner/token"
+)
+
+// telemetry answers about vehicles in both dialects.
+func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token.Vehicle]) error {
+	cfg := ask.Config{
+		Catalogue: cat, Vault: f.cfg.Vault, Chain: f.cfg.Registry.Chain(), Clock: f.cfg.Clock, Log: f.cfg.Log,
+		Authorise: func(r *http.Request) (*ask.Session, error) { return f.session(r, tokens) },
+	}
+	for path, dialect := range map[string]catalogue.Dialect{"/telemetry/query": catalogue.Telemetry, "/query": catalogue.Subject} {
+		server, err := ask.New(cfg, dialect)
+		if err != nil {
+			return err
+		}
+		f.Handle(path, server)
+	}
+	return nil
+}
+
+// session is who asks, as the vehicle token of a request proves it. What the
+// owner allows is decided again at every read, for the token's grantee.
+func (f *Front) session(r *http.Request, tokens *token.Verifier[token.Vehicle]) (*ask.Session, error) {
+	raw, err := token.Bearer(r.Header.Get("Authorization"))
+	if err != nil || raw == "" {
+		return nil, err
+	}
+	claims, err := tokens.Verify(raw, token.Audience, f.cfg.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	asset, err := sayso.ParseDID(claims.Asset)
+	if err != nil {
+		return nil, &sayso.Error{Op: "front.session", Fault: sayso.Unauthorized, Message: "the token names no vehicle", Err: err}
+	}
+	return &ask.Session{
+		Who: claims.Grantee, Asset: &asset, Claims: claims.Set(),
+		Decide: func(vehicle uint64) consent.Verdict {
+			if !f.licensed(claims) {
+				return consent.Verdict{Vehicle: vehicle, Reason: consent.NotShared}
+			}
+			return consent.Decide(f.cfg.Registry, claims.Grantee, vehicle, f.cfg.Clock.Now())
+		},
+	}, nil
+}
+
+// licensed says whether the licence that a token was issued to still stands.
+func (f *Front) licensed(claims *token.Vehicle) bool {
+	if claims.Subject == token.DriverClient {
+		return true
+	}
+	id, err := sayso.ParseAddress(claims.Subject)
+	if err != nil {
+		return false
+	}
+	l, ok := f.cfg.Registry.LicenceByClient(id)
+	return ok && !l.Revoked
+}
