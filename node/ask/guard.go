@@ -169,6 +169,9 @@ func (a *answers) open(c *graphql.Call, f *graphql.Field, below []*graphql.Field
 	if len(r.verdict.Rights) > 0 {
 		return r, nil
 	}
+	if r.granted.Reason == consent.ChainStale {
+		return nil, sayso.Fail(sayso.Busy, "ask", string(consent.ChainStale))
+	}
 	wanted := &access{}
 	for _, s := range below {
 		if x := a.access[s.Name]; x != nil {
@@ -263,7 +266,8 @@ func (r *reader) refuse(x *access) error {
 	default:
 		e.extensions["reason"] = "the owner's grant does not include it"
 	}
-	if r.granted.Reason != consent.NoSuchVehicle && r.granted.Reason != consent.ChainStale {
+	switch r.granted.Reason {
+	case "", consent.NotShared, consent.Expired:
 		ask := append(slices.DeleteFunc(granted.List(), func(p sayso.Permission) bool { return p.Enum() == "" }), missing...)
 		slices.Sort(ask)
 		e.extensions["ask"] = "sayso grant --vehicle " + strconv.FormatUint(r.vehicle, 10) + " --to " + r.session.Who.String() +

@@ -1,13 +1,25 @@
 package ask
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"sayso"
 	"sayso/car/catalogue"
+	"sayso/internal/clock"
 	"sayso/internal/h3"
+	"sayso/node/ask/graphql"
+	"sayso/node/vault"
+	"sayso/owner/consent"
+	"sayso/owner/registry"
 )
 
 // Every question that could tell something, as one query.
@@ -230,6 +242,88 @@ func TestTokens(t *testing.T) {
 	} {
 		if got := w.ask(t, c.d, c.as, c.query); got != c.want {
 			t.Errorf("%q asks %s\ngot  %s\nwant %s", c.as, c.query, got, c.want)
+		}
+	}
+}
+
+// A token for the token of another contract reads nothing.
+func TestTokenOfAnotherContract(t *testing.T) {
+	w := newWorld(t)
+	other := sayso.NFT(137, sayso.Address{9}, 3)
+	for d, want := range map[catalogue.Dialect]string{
+		catalogue.Telemetry: "unauthorized: unauthorized: contract in claim is " + other.Address.String() + " instead of the required " + testChain.Vehicle.String(),
+		catalogue.Subject:   "unauthorized: DID in query does not match token claim",
+	} {
+		s, err := New(Config{Catalogue: loaded, Vault: w.vault, Chain: testChain, Clock: clock.NewManual(testNow), Authorise: func(*http.Request) (*Session, error) {
+			s, err := session(w.registry, "ben")
+			s.Asset = &other
+			return s, err
+		}}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.servers[d] = s
+		if got := w.ask(t, d, "", `{availableSignals($3)}`); !strings.HasPrefix(got, `{"errors":[{"message":"`+want+`"`) || !strings.HasSuffix(got, `"data":{"availableSignals":null}}`) {
+			t.Error(got)
+		}
+	}
+}
+
+// Without sight of the chain nobody reads, and is told to come back; a grant
+// that is not final yet is not asked for again.
+func TestWithoutSightOfTheChain(t *testing.T) {
+	w := newWorld(t)
+	w.registry.Looked(testNow.Add(-2 * registry.Horizon))
+	both(t, func(t *testing.T, d catalogue.Dialect) {
+		want := `{"errors":[{"message":"` + string(consent.ChainStale) + `","path":["availableSignals"],"extensions":{"code":"SERVICE_UNAVAILABLE"}}],"data":{"availableSignals":null}}`
+		if got := w.ask(t, d, "ben", `{availableSignals($3)}`); got != want {
+			t.Error(got)
+		}
+	})
+	r := &reader{a: &answers{}, session: &Session{}, granted: consent.Verdict{Reason: consent.NotFinal}}
+	_, extensions := (&answers{}).explain(r.refuse(&access{all: []sayso.Permission{1}}))
+	if extensions["reason"] != string(consent.NotFinal) || extensions["ask"] != nil {
+		t.Error(extensions)
+	}
+}
+
+// broken is a vault that cannot answer.
+type broken struct {
+	Vault
+	wait bool
+}
+
+func (b broken) Latest(c ctx, _ vault.View, _ []sayso.SignalID) ([]vault.Row, error) {
+	if b.wait {
+		<-c.Done()
+		return nil, sayso.Fail(sayso.Cancelled, "vault.Latest", "the request ended")
+	}
+	return nil, errors.New("page 7 of file x")
+}
+
+// What went wrong inside stays inside; a read that takes too long ends.
+func TestFailures(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		d    catalogue.Dialect
+		wait bool
+		want string
+	}{
+		{catalogue.Telemetry, false, `{"message":"failed to query db","path":["availableSignals"],"extensions":{"code":"INTERNAL_SERVER_ERROR"}}`},
+		{catalogue.Subject, false, `{"message":"failed to query db","path":["availableSignals"],"extensions":{"code":"INTERNAL_SERVER_ERROR"}}`},
+		{catalogue.Telemetry, true, `{"message":"` + graphql.DeadlineMessage + `","path":["availableSignals"],"extensions":{"code":"BAD_REQUEST"}}`},
+		{catalogue.Subject, true, `{"message":"` + graphql.DeadlineMessage + `","path":["availableSignals"],"extensions":{"code":"SERVICE_UNAVAILABLE"}}`},
+	} {
+		s := serve(t, w.registry, broken{wait: c.wait}, c.d)
+		ended, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		q := url.Values{"query": {"{availableSignals(" + subject(c.d, 3) + ")}"}}
+		r := httptest.NewRequest("GET", "/?"+q.Encode(), nil).WithContext(ended)
+		r.Header.Set("Authorization", "ben")
+		rec := httptest.NewRecorder()
+		s.ServeHTTP(rec, r)
+		if want := `{"errors":[` + c.want + `],"data":{"availableSignals":null}}`; rec.Body.String() != want {
+			t.Errorf("got  %s\nwant %s", rec.Body, want)
 		}
 	}
 }

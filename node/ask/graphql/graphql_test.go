@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -287,6 +288,7 @@ func TestLimits(t *testing.T) {
 		{"depth", deep(12), "more nested levels than 12"},
 		{"tokens", "{" + strings.Repeat("old ", 4000) + "}", "exceeded token limit"},
 		{"root aliases", "{" + repeat(51, func(i int) string { return fmt.Sprintf("a%d:old ", i) }) + "}", "more aliases at the root than 50"},
+		{"root aliases in a fragment", "{...f} fragment f on Query{" + repeat(51, func(i int) string { return fmt.Sprintf("a%d:old ", i) }) + "}", "more aliases at the root than 50"},
 		{"fields", "{leaf{" + strings.Repeat("n ", 501) + "}}", "more fields than 500"},
 		{"directives", "{leaf{n " + strings.Repeat("@include(if:true) ", 21) + "}}", "more directives than 20"},
 		{"fragments that double", "{leaf{...f0}}" + repeat(20, func(i int) string {
@@ -355,6 +357,28 @@ func TestJSON(t *testing.T) {
 	if got := string(appendString(nil, "a\xffb\x00\"\\\n\u2028<")); got != `"a`+"\ufffd"+`b\u0000\"\\\n`+"\u2028"+`<"` {
 		t.Error(got)
 	}
+}
+
+// Requests that run at once, of the same remembered query, do not disturb each
+// other.
+func TestConcurrentRequests(t *testing.T) {
+	s := server(t, nil)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 200 {
+				body := fmt.Sprintf(`{"query":"query($n:Int,$no:Boolean=false){leaf(n:$n){...f}} fragment f on Leaf{n leaves{id} secret @include(if:$no)}","variables":{"n":%d}}`, i)
+				r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+				r.Header.Set("Content-Type", "application/json")
+				w := httptest.NewRecorder()
+				s.ServeHTTP(w, r)
+				if want := fmt.Sprintf(`{"data":{"leaf":{"n":%d,"leaves":[{"id":"leaf-1"},{"id":"leaf-2"}]}}}`, i); w.Body.String() != want {
+					t.Error(w.Body)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestCacheIsBounded(t *testing.T) {

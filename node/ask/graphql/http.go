@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -210,13 +209,11 @@ func setCode(e *gqlerror.Error, code string) {
 	e.Extensions["code"] = code
 }
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
-
 // execute answers a valid operation.
 func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, op *ast.OperationDefinition, variables map[string]any) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Limits.Deadline)
 	defer cancel()
-	buf := buffers.Get().(*[]byte)
+	buf := s.buffers.Get().(*[]byte)
 	c := &Call{Context: ctx, Caller: caller, server: s, variables: variables, buf: (*buf)[:0]}
 	s.guarded(c, op)
 	if len(c.errors) > 0 {
@@ -232,7 +229,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, op 
 	w.Write(c.buf)
 	if cap(c.buf) <= 1<<20 {
 		*buf = c.buf
-		buffers.Put(buf)
+		s.buffers.Put(buf)
 	}
 }
 

@@ -24,11 +24,6 @@ func (l Limits) check(doc *ast.QueryDocument) *gqlerror.Error {
 		if err := m.set(op.SelectionSet, 1); err != nil {
 			return err
 		}
-		for _, sel := range op.SelectionSet {
-			if f, ok := sel.(*ast.Field); ok && f.Alias != f.Name {
-				m.aliases++
-			}
-		}
 	}
 	if m.aliases > l.Aliases {
 		return tooMuch("aliases at the root", l.Aliases)
@@ -52,6 +47,9 @@ func (m *cost) set(set ast.SelectionSet, depth int) *gqlerror.Error {
 		switch sel := sel.(type) {
 		case *ast.Field:
 			m.directive += len(sel.Directives)
+			if depth == 1 && sel.Alias != sel.Name {
+				m.aliases++
+			}
 			if !introspective(sel) && len(sel.SelectionSet) > 0 {
 				err = m.set(sel.SelectionSet, depth+1)
 			}

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vektah/gqlparser/v2"
@@ -123,6 +124,8 @@ type Server struct {
 	public *ast.Schema // what introspection shows
 	types  map[string]*object
 	cache  cache
+
+	buffers sync.Pool // of *[]byte, for answers
 }
 
 // object is an object type ready to serve.
@@ -164,6 +167,7 @@ func New(cfg Config) (*Server, error) {
 		}
 	}
 	s.cache.init()
+	s.buffers.New = func() any { b := make([]byte, 0, 16<<10); return &b }
 	return s, s.bind()
 }
 

@@ -169,50 +169,52 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// pages are what the listing of all vehicles, 300 5 4 3 2 1, gives for some
+// arguments.
+var pages = []struct {
+	args, ids  string
+	prev, next bool
+	err        string
+}{
+	{`first:100`, "300 5 4 3 2 1", false, false, ""},
+	{`first:2`, "300 5", false, true, ""},
+	{`first:6`, "300 5 4 3 2 1", false, false, ""},
+	{`first:2,after:"` + idCursor(5) + `"`, "4 3", true, true, ""},
+	{`first:2,after:"` + idCursor(2) + `"`, "1", true, false, ""},
+	{`first:2,after:"` + idCursor(100) + `"`, "5 4", true, true, ""},
+	{`first:2,before:"` + idCursor(4) + `"`, "300 5", false, true, ""},
+	{`first:1,before:"` + idCursor(4) + `"`, "300", false, true, ""},
+	{`first:5,after:"` + idCursor(5) + `",before:"` + idCursor(2) + `"`, "4 3", true, true, ""},
+	{`last:2`, "2 1", true, false, ""},
+	{`last:2,before:"` + idCursor(2) + `"`, "4 3", true, true, ""},
+	{`last:6`, "300 5 4 3 2 1", false, false, ""},
+	{`last:2,after:"` + idCursor(3) + `"`, "2 1", true, false, ""},
+	{`last:1,after:"` + idCursor(3) + `"`, "1", true, false, ""},
+	{`first:0`, "", false, true, ""},
+	{`last:0`, "", true, false, ""},
+	{`first:3,after:null`, "300 5 4", false, true, ""},
+	{`first:9,filterBy:{owner:"` + hex(1) + `"}`, "5 3 1", false, false, ""},
+	{`first:9,filterBy:{privileged:"` + hex(9) + `"}`, "1", false, false, ""},
+	{`first:9,filterBy:{privileged:"` + hex(8) + `"}`, "", false, false, ""},
+	{`first:9,filterBy:{privileged:"` + hex(7) + `"}`, "", false, false, ""},
+	{`first:9,filterBy:{privileged:"` + hex(2) + `"}`, "300 4 2", false, false, ""},
+	{`first:9,filterBy:{owner:"` + hex(2) + `",make:"alpha"}`, "4 2", false, false, ""},
+	{`first:9,filterBy:{make:"Alpha",model:"One",year:2020}`, "5 4 3 2 1", false, false, ""},
+	{`first:9,filterBy:{year:2021}`, "", false, false, ""},
+	{`first:9,filterBy:{manufacturerTokenId:42}`, "300", false, false, ""},
+	{`first:9,filterBy:{deviceDefinitionId:"alpha_one_2020"}`, "5 4 3 2 1", false, false, ""},
+	{`first:9,filterBy:{connection:"` + hex(1) + `"}`, "", false, false, ""},
+	{``, "", false, false, "provide `first` or `last`"},
+	{`first:1,last:1`, "", false, false, "pass `first` or `last`, but not both"},
+	{`first:-1`, "", false, false, "the value for `first` cannot be negative"},
+	{`last:101`, "", false, false, "the value 101 for `last` exceeds the limit 100"},
+	{`first:1,after:"!"`, "", false, false, "illegal base64 data at input byte 0"},
+	{`first:1,after:"eA=="`, "", false, false, "the cursor is not one of this list"},
+}
+
 func TestPaging(t *testing.T) {
 	s := serve(t)
-	// all vehicles in the order of the listing: 300 5 4 3 2 1
-	cursor := func(id uint64) string { return idCursor(id) }
-	for _, c := range []struct {
-		args, ids  string
-		prev, next bool
-		err        string
-	}{
-		{`first:100`, "300 5 4 3 2 1", false, false, ""},
-		{`first:2`, "300 5", false, true, ""},
-		{`first:6`, "300 5 4 3 2 1", false, false, ""},
-		{`first:2,after:"` + cursor(5) + `"`, "4 3", true, true, ""},
-		{`first:2,after:"` + cursor(2) + `"`, "1", true, false, ""},
-		{`first:2,after:"` + cursor(100) + `"`, "5 4", true, true, ""},
-		{`first:2,before:"` + cursor(4) + `"`, "300 5", false, true, ""},
-		{`first:1,before:"` + cursor(4) + `"`, "300", false, true, ""},
-		{`first:5,after:"` + cursor(5) + `",before:"` + cursor(2) + `"`, "4 3", true, true, ""},
-		{`last:2`, "2 1", true, false, ""},
-		{`last:2,before:"` + cursor(2) + `"`, "4 3", true, true, ""},
-		{`last:6`, "300 5 4 3 2 1", false, false, ""},
-		{`last:2,after:"` + cursor(3) + `"`, "2 1", true, false, ""},
-		{`last:1,after:"` + cursor(3) + `"`, "1", true, false, ""},
-		{`first:0`, "", false, true, ""},
-		{`last:0`, "", true, false, ""},
-		{`first:3,after:null`, "300 5 4", false, true, ""},
-		{`first:9,filterBy:{owner:"` + hex(1) + `"}`, "5 3 1", false, false, ""},
-		{`first:9,filterBy:{privileged:"` + hex(9) + `"}`, "1", false, false, ""},
-		{`first:9,filterBy:{privileged:"` + hex(8) + `"}`, "", false, false, ""},
-		{`first:9,filterBy:{privileged:"` + hex(7) + `"}`, "", false, false, ""},
-		{`first:9,filterBy:{privileged:"` + hex(2) + `"}`, "300 4 2", false, false, ""},
-		{`first:9,filterBy:{owner:"` + hex(2) + `",make:"alpha"}`, "4 2", false, false, ""},
-		{`first:9,filterBy:{make:"Alpha",model:"One",year:2020}`, "5 4 3 2 1", false, false, ""},
-		{`first:9,filterBy:{year:2021}`, "", false, false, ""},
-		{`first:9,filterBy:{manufacturerTokenId:42}`, "300", false, false, ""},
-		{`first:9,filterBy:{deviceDefinitionId:"alpha_one_2020"}`, "5 4 3 2 1", false, false, ""},
-		{`first:9,filterBy:{connection:"` + hex(1) + `"}`, "", false, false, ""},
-		{``, "", false, false, "provide `first` or `last`"},
-		{`first:1,last:1`, "", false, false, "pass `first` or `last`, but not both"},
-		{`first:-1`, "", false, false, "the value for `first` cannot be negative"},
-		{`last:101`, "", false, false, "the value 101 for `last` exceeds the limit 100"},
-		{`first:1,after:"!"`, "", false, false, "illegal base64 data at input byte 0"},
-		{`first:1,after:"eA=="`, "", false, false, "the cursor is not one of this list"},
-	} {
+	for _, c := range pages {
 		t.Run(c.args, func(t *testing.T) {
 			args := "(" + c.args + ")"
 			if c.args == "" {
@@ -248,7 +250,7 @@ func TestPaging(t *testing.T) {
 			v, ids := out.Data.Vehicles, []string{}
 			for i, n := range v.Nodes {
 				ids = append(ids, fmt.Sprint(n.TokenID))
-				if v.Edges[i].Node != n || v.Edges[i].Cursor != cursor(uint64(n.TokenID)) {
+				if v.Edges[i].Node != n || v.Edges[i].Cursor != idCursor(uint64(n.TokenID)) {
 					t.Errorf("edge %d is %v", i, v.Edges[i])
 				}
 			}
