@@ -95,7 +95,10 @@ func (s Permissions) Has(p Permission) bool {
 	return p < 128 && s.hi>>(p-64)&1 == 1
 }
 
-// And is the intersection, Without the difference.
+// Or is the union, And the intersection, Without the difference.
+func (s Permissions) Or(t Permissions) Permissions { return Permissions{s.lo | t.lo, s.hi | t.hi} }
+
+// And is the intersection.
 func (s Permissions) And(t Permissions) Permissions { return Permissions{s.lo & t.lo, s.hi & t.hi} }
 
 // Without is what s has and t has not.

@@ -52,8 +52,12 @@ func (f *Front) session(r *http.Request, tokens *token.Verifier[token.Vehicle]) 
 	}, nil
 }
 
-// licensed says whether the licence that a token was issued to still stands.
+// licensed says whether the licences behind a token still stand: the one that
+// it was issued to, and the grantee, if that is one.
 func (f *Front) licensed(claims *token.Vehicle) bool {
+	if token.Revoked(f.cfg.Registry, claims.Grantee) {
+		return false
+	}
 	if claims.Subject == token.DriverClient {
 		return true
 	}

@@ -128,13 +128,16 @@ func (v Verdict) Limit(claimed sayso.Permissions) Verdict {
 	return v
 }
 
-// Permissions is what is allowed of the newest ownership that may be seen: the
-// set that a token may carry.
+// Permissions is the set that a token may carry: everything that is allowed of
+// some ownership. Which of them holds for which ownership is decided at every
+// read, so that a former owner to whom the car is lent reads all of the time
+// when it was theirs and of the present what was granted.
 func (v Verdict) Permissions() sayso.Permissions {
-	if len(v.Rights) == 0 {
-		return sayso.Permissions{}
+	var all sayso.Permissions
+	for _, r := range v.Rights {
+		all = all.Or(r.Permissions)
 	}
-	return v.Rights[len(v.Rights)-1].Permissions
+	return all
 }
 
 // Sight says how a field is answered.

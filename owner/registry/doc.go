@@ -8,6 +8,7 @@
 package registry
 
 import (
+	"fmt"
 	"math/big"
 	"time"
 
@@ -120,6 +121,12 @@ func (r Right) Set() sayso.Permissions {
 		return sayso.Permissions{}
 	}
 	return sayso.PermissionsFromBits(n)
+}
+
+// Both is what two rights have in common: the permissions that both give, until
+// the earlier end.
+func (r Right) Both(o Right) Right {
+	return Right{Permissions: fmt.Sprintf("0x%x", r.Set().And(o.Set()).Bits()), Expires: min(r.Expires, o.Expires)}
 }
 
 // Grant is a permission record of a vehicle for a grantee, at the vehicle's

@@ -21,6 +21,10 @@ type Tx struct {
 	order []fact
 }
 
+// Final says whether a block is deep enough below this one that a grant in it
+// counts.
+func (tx *Tx) Final(block uint64) bool { return block+tx.r.cfg.Confirmations <= tx.Block.Number }
+
 func change[T any](tx *Tx, k kind, key string, v *T) {
 	f := fact{k, key}
 	if _, ok := tx.over[f]; !ok {

@@ -9,6 +9,7 @@ import (
 	"sayso"
 	"sayso/internal/clock"
 	"sayso/owner/consent"
+	"sayso/owner/registry"
 )
 
 // Exchange turns a developer token into a vehicle token, on the owner's grant
@@ -60,6 +61,9 @@ func (x *Exchange) Trade(raw string, body Body) (string, error) {
 	if caller.Address == nil {
 		return "", sayso.Fail(sayso.Unauthorized, op, "No Ethereum address claim found.")
 	}
+	if Revoked(x.State, *caller.Address) {
+		return "", sayso.Fail(sayso.Denied, op, "not a dev license: "+caller.Address.String()+" is revoked")
+	}
 	vehicle, asset, err := x.asset(body)
 	if err != nil {
 		return "", err
@@ -96,6 +100,16 @@ func (x *Exchange) responseSubject(caller *Developer) (string, error) {
 		return "", sayso.Fail(sayso.Denied, op, "not a dev license: "+user.String())
 	}
 	return licence.ClientID.String(), nil
+}
+
+// Revoked says whether an account is the client id of a licence that is no more.
+// A signer of a licence may also sign in through the clients without one, and
+// such a token ends with the licence too.
+func Revoked(s interface {
+	LicenceByClient(sayso.Address) (registry.Licence, bool)
+}, account sayso.Address) bool {
+	licence, ok := s.LicenceByClient(account)
+	return ok && licence.Revoked
 }
 
 // asset finds the vehicle that is asked about, in either form.

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -27,9 +28,10 @@ const keyBits = 2048
 
 // Issuer signs the tokens of one kind under one URL with a key of its own.
 type Issuer struct {
-	URL string // without a trailing slash
-	key *rsa.PrivateKey
-	kid string
+	URL    string // without a trailing slash
+	key    *rsa.PrivateKey
+	kid    string
+	header string // the first part of every token that the key signed
 }
 
 // OpenIssuer loads the issuer's key from dir/<name>.pem, making it where there
@@ -52,7 +54,13 @@ func OpenIssuer(dir, name, url string) (*Issuer, error) {
 		return nil, fmt.Errorf("token: key %s: %w", path, err)
 	}
 	sum := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
-	return &Issuer{URL: url, key: key, kid: hex.EncodeToString(sum[:8])}, nil
+	i := &Issuer{URL: url, key: key, kid: hex.EncodeToString(sum[:8])}
+	sample, err := i.sign(struct{}{})
+	if err != nil {
+		return nil, fmt.Errorf("token: key %s: %w", path, err)
+	}
+	i.header, _, _ = strings.Cut(sample, ".")
+	return i, nil
 }
 
 func makeKey(path string) ([]byte, error) {

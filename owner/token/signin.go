@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/crypto"
 
 	"sayso"
 	"sayso/internal/clock"
@@ -191,20 +190,11 @@ func (s *SignIn) signed(ctx context.Context, c challenge, signature string, now 
 	return s.Contract != nil && s.Contract(ctx, common.Address(c.account), digest, sig)
 }
 
-// recoverSigner reads a 65-byte signature whose v is 0, 1, 27 or 28.
+// recoverSigner reads a 65-byte signature whose v is 0, 1, 27 or 28 and whose s
+// is the lower of the two that there are.
 func recoverSigner(digest common.Hash, sig []byte) (sayso.Address, bool) {
-	if len(sig) != 65 {
-		return sayso.Address{}, false
-	}
-	sig = append([]byte(nil), sig...)
-	if sig[64] >= 27 {
-		sig[64] -= 27
-	}
-	key, err := crypto.SigToPub(digest[:], sig)
-	if err != nil {
-		return sayso.Address{}, false
-	}
-	return sayso.Address(crypto.PubkeyToAddress(*key)), true
+	a, err := chain.Recover(digest, sig)
+	return sayso.Address(a), err == nil
 }
 
 func (s *SignIn) sweep(now time.Time) {

@@ -278,9 +278,13 @@ func permissionsSet(vehicles sayso.Address) func(*registry.Tx, args) error {
 			tx.DeleteGrant(id, grantee)
 			return nil
 		}
-		old, _ := tx.Grant(id, grantee)
+		old, there := tx.Grant(id, grantee)
+		before := old.Right
+		if there && !tx.Final(old.Block) {
+			before = before.Both(old.Before) // the old grant does not count by itself yet
+		}
 		g := registry.Grant{
-			Vehicle: id, Grantee: grantee, Before: old.Right,
+			Vehicle: id, Grantee: grantee, Before: before,
 			Right:  registry.Right{Permissions: fmt.Sprintf("0x%x", permissions), Expires: a.seconds("expiration")},
 			Source: a.text("source"), CreatedAt: tx.Block.Time, Block: tx.Block.Number,
 		}
