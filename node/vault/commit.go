@@ -20,16 +20,39 @@ const maxRecord = 16 << 20
 
 // Commit keeps a deposit, see [Engine].
 func (v *Vault) Commit(ctx context.Context, d *Deposit) (Kept, error) {
-	if err := v.enterCall(ctx, opCommit); err != nil {
+	wait, err := v.Begin(ctx, d)
+	if err != nil {
 		return Kept{}, err
 	}
-	defer v.leaveCall()
+	return wait(ctx)
+}
+
+// Begin is the first half of [Vault.Commit]: it puts a deposit in line and
+// answers without waiting for the disk. Deposits are kept in the order of their
+// beginnings, and those of one caller share a group. The other half is wait,
+// which must be called, once: only it says that the deposit is kept.
+func (v *Vault) Begin(ctx context.Context, d *Deposit) (wait func(context.Context) (Kept, error), err error) {
+	if err := v.enterCall(ctx, opCommit); err != nil {
+		return nil, err
+	}
+	kept, err := v.begin(d)
+	if err != nil {
+		v.leaveCall()
+		return nil, err
+	}
+	return func(ctx context.Context) (Kept, error) {
+		defer v.leaveCall()
+		return kept(ctx)
+	}, nil
+}
+
+func (v *Vault) begin(d *Deposit) (wait func(context.Context) (Kept, error), err error) {
 	if v.full.Load() != 0 {
 		v.stats.full.Add(1)
-		return Kept{}, errFull(opCommit)
+		return nil, errFull(opCommit)
 	}
 	if err := check(d); err != nil {
-		return Kept{}, err
+		return nil, err
 	}
 	p := &pending{
 		kind: frameDeposit, key: keyOf(&d.Envelope), body: [16]byte(d.Body[:16]),
@@ -37,33 +60,36 @@ func (v *Vault) Commit(ctx context.Context, d *Deposit) (Kept, error) {
 	}
 	first, mine := v.enter(p)
 	if !mine {
-		return v.repeated(ctx, first, p.body)
+		body := p.body
+		return func(ctx context.Context) (Kept, error) { return v.repeated(ctx, first, body) }, nil
 	}
 	seq, body, ok, err := v.known(p.key)
 	switch {
 	case err != nil:
 		v.finish(p, 0, err)
-		return Kept{}, err
+		return nil, err
 	case ok:
 		asked := p.body
 		p.body = body // whoever waits compares with what is kept
 		v.finish(p, seq, nil)
-		return v.repeated(ctx, p, asked)
+		return func(ctx context.Context) (Kept, error) { return v.repeated(ctx, p, asked) }, nil
 	}
 	p.encode(d)
 	if n := len(*p.buf) + frameTail; n > maxRecord || int64(n)+segmentHead+endSize > v.cfg.SegmentBytes {
 		err := sayso.Fail(sayso.TooLarge, opCommit, "the message is too large to be kept")
 		v.finish(p, 0, err)
-		return Kept{}, err
+		return nil, err
 	}
 	if err := v.enqueue(p); err != nil {
 		v.finish(p, 0, err)
-		return Kept{}, err
+		return nil, err
 	}
-	if err := v.wait(ctx, opCommit, p); err != nil {
-		return Kept{}, err
-	}
-	return Kept{Seq: p.seq}, nil
+	return func(ctx context.Context) (Kept, error) {
+		if err := v.wait(ctx, opCommit, p); err != nil {
+			return Kept{}, err
+		}
+		return Kept{Seq: p.seq}, nil
+	}, nil
 }
 
 // repeated answers a deposit whose key is there or on its way.
