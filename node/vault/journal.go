@@ -86,6 +86,11 @@ func (j *journal) path(name string) string { return j.fs.PathJoin(j.dir, name) }
 func (j *journal) prepare() error {
 	j.making.Lock()
 	defer j.making.Unlock()
+	return j.make()
+}
+
+// make is prepare with making held.
+func (j *journal) make() error {
 	j.mu.Lock()
 	have := j.next != nil
 	j.mu.Unlock()
@@ -108,34 +113,40 @@ func (j *journal) prepare() error {
 	return nil
 }
 
-func (j *journal) allocate() (f vfs.File, err error) {
+func (j *journal) allocate() (vfs.File, error) {
 	if err := j.fs.Remove(j.path(nextName)); err != nil && !isNotExist(err) {
 		return nil, err
 	}
-	if f, err = j.fs.OpenReadWrite(j.path(nextName), vfs.WriteCategoryUnspecified); err != nil {
+	f, err := j.fs.OpenReadWrite(j.path(nextName), vfs.WriteCategoryUnspecified)
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}()
+	if err := j.zero(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// zero gives a file its whole length, durably.
+func (j *journal) zero(f vfs.File) error {
 	if err := f.Preallocate(0, j.size); err != nil {
-		return nil, err
+		return err
 	}
 	zeros := make([]byte, min(j.size, 1<<20))
 	for at := int64(0); at < j.size; at += int64(len(zeros)) {
 		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), j.size-at)], at); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return f, f.Sync()
+	return f.Sync()
 }
 
 // rotate makes the prepared file the active segment. It has its name and its
 // head on stable storage before a group goes into it.
 func (j *journal) rotate() error {
-	if err := j.prepare(); err != nil {
+	j.making.Lock() // until the file has lost the name of the next one
+	defer j.making.Unlock()
+	if err := j.make(); err != nil {
 		return err
 	}
 	j.mu.Lock()

@@ -38,12 +38,18 @@ func Open(cfg Config) (*Vault, error) {
 	return v, nil
 }
 
-// guarded runs f so that it may end by [engineLog.Fatalf].
+// guarded runs f so that it may end by [engineLog.Fatalf], or by the panic with
+// which Pebble answers a directory that cannot be synced.
 func (v *Vault) guarded(f func() error) (err error) {
 	done := make(chan struct{})
 	err = errors.New("vault: the row engine gave up")
 	go func() {
 		defer close(done)
+		defer func() {
+			if p := recover(); p != nil {
+				v.fail(fmt.Errorf("vault: the row engine gave up: %v", p))
+			}
+		}()
 		err = f()
 	}()
 	<-done
@@ -75,7 +81,7 @@ func (v *Vault) abandon() error {
 func (v *Vault) open() (err error) {
 	fs, path := v.cfg.FS, func(name string) string { return v.cfg.FS.PathJoin(v.cfg.Dir, name) }
 	for _, dir := range []string{v.cfg.Dir, path("log"), path("rows")} {
-		if err := fs.MkdirAll(dir, 0o700); err != nil {
+		if err := makeDir(fs, dir); err != nil {
 			return fmt.Errorf("vault: %w", err)
 		}
 	}
@@ -111,6 +117,23 @@ func (v *Vault) open() (err error) {
 		return err
 	}
 	return v.ready()
+}
+
+// makeDir makes a directory and what is missing above it, durably.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	parent := fs.PathDir(dir)
+	if parent != dir {
+		if err := makeDir(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
 }
 
 // recover applies what the log has and the engine has not.

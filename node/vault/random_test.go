@@ -3,9 +3,8 @@ package vault_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -199,11 +198,11 @@ func compare(t *rapid.T, got, want []string) {
 }
 
 // TestVaultIsTheNaiveVault sends both the same random deposits, erasures and
-// questions, and closes and opens the vault in between.
+// questions, and closes and opens the vault in between, or cuts its power.
 func TestVaultIsTheNaiveVault(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context.Background()
-		fs := vfs.NewMem()
+		fs := vfs.NewCrashableMem()
 		cfg := config(t, fs)
 		cfg.SegmentBytes = 8 << 10
 		v := open(t, cfg)
@@ -243,6 +242,18 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 					rt.Fatal(err)
 				}
 			},
+			"cut": func(rt *rapid.T) {
+				seed, percent := rapid.Uint64().Draw(rt, "seed"), rapid.IntRange(0, 100).Draw(rt, "surviving")
+				left := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(seed, 0))})
+				if err := v.Close(); err != nil {
+					rt.Fatal(err)
+				}
+				fs, cfg.FS = left, left
+				var err error
+				if v, err = vault.Open(cfg); err != nil {
+					rt.Fatal(err)
+				}
+			},
 			"ask": func(rt *rapid.T) {
 				w.t = rt
 				q := w.questions()
@@ -253,20 +264,4 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
-}
-
-// everything is all of a vault as text, for comparing states.
-func everything(t testing.TB, e vault.Engine) string {
-	t.Helper()
-	ctx := context.Background()
-	var b strings.Builder
-	if err := e.Follow(ctx, 0, func(en vault.Entry) bool { fmt.Fprintf(&b, "%+v\n", en); return true }); err != nil {
-		t.Fatal(err)
-	}
-	for vehicle := range uint64(8) {
-		v := view(vehicle, 0, 1, 2, 3)
-		fmt.Fprintf(&b, "%+v\n", slices.Clip(latest(t, e, v, nil)))
-		fmt.Fprintf(&b, "%+v\n", scan(t, e, v, nil, -ever, ever))
-	}
-	return b.String()
 }
