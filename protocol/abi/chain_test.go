@@ -32,7 +32,7 @@ type chain struct {
 	backend *simulated.Backend
 	id      *big.Int
 	admin   person
-	creates int
+	creates []*types.Receipt
 	abi     *abi.Contracts
 	at      abi.Addresses
 }
@@ -80,11 +80,11 @@ func todaysRules(_ *node.Config, conf *ethconfig.Config) {
 
 // Create implements abi.Deployer with the admin's key.
 func (c *chain) Create(ctx context.Context, initCode []byte) (common.Address, error) {
-	c.creates++
 	r, err := c.transact(ctx, c.admin, nil, initCode)
 	if err != nil {
 		return common.Address{}, err
 	}
+	c.creates = append(c.creates, r)
 	return r.ContractAddress, nil
 }
 

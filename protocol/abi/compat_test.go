@@ -52,17 +52,23 @@ func TestSameIDsAsTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range byName(contracts) {
-		ids := map[string]bool{}
+		ids := map[string]string{}
 		for _, reference := range published[name] {
-			for id := range table[reference] {
-				ids[id] = true
+			for id, answer := range table[reference] {
+				ids[id] = answer
+			}
+		}
+		for _, m := range c.ABI.Methods {
+			want, known := ids["0x"+hex.EncodeToString(m.ID)]
+			if got := answerOf(m); known && got != want {
+				t.Errorf("%s.%s answers %q, in the reference %q", name, m.Sig, got, want)
 			}
 		}
 		known := 0
 		allowed := " " + strings.Join(strings.Fields(own[name]+" "+library), " ") + " "
 		for id, item := range items(c) {
 			switch {
-			case ids[id]:
+			case has(ids, id):
 				known++
 			case strings.HasPrefix(item, "error ERC721") || strings.HasPrefix(item, "error ECDSA"):
 			case strings.Contains(allowed, " "+item[strings.Index(item, " ")+1:strings.Index(item, "(")]+" "):
@@ -71,6 +77,67 @@ func TestSameIDsAsTheReference(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %d functions, events and errors as in the reference", name, known)
+	}
+}
+
+// promised are the reference's functions that clients of ours may rely on.
+var promised = map[string]string{
+	"Registry": `
+		mintManufacturer(address,string,(string,string)[]) mintManufacturerBatch(address,string[])
+		setManufacturerInfo(uint256,(string,string)[]) addManufacturerAttribute(string)
+		getManufacturerIdByName(string) getManufacturerNameById(uint256) isManufacturerMinted(address)
+		mintVehicleWithDeviceDefinition(uint256,address,string,(string,string)[])
+		mintVehicleWithDeviceDefinition(uint256,address,string,(string,string)[],(address,uint256,uint256,string))
+		mintVehicleWithDeviceDefinitionSign(uint256,address,string,(string,string)[],bytes)
+		burnVehicleSign(uint256,bytes) setVehicleInfo(uint256,(string,string)[]) addVehicleAttribute(string)
+		validateBurnAndResetNode(uint256) getDeviceDefinitionIdByVehicleId(uint256)
+		mintAftermarketDeviceByManufacturerBatch(uint256,(address,(string,string)[])[])
+		claimAftermarketDevice(uint256,bytes) claimAftermarketDeviceSign(uint256,address,bytes,bytes)
+		claimAftermarketDeviceBatch((uint256,address)[])
+		pairAftermarketDevice(uint256,uint256) pairAftermarketDeviceWithAdSig(uint256,uint256,bytes)
+		pairAftermarketDeviceSign(uint256,uint256,bytes) pairAftermarketDeviceSign(uint256,uint256,bytes,bytes)
+		unpairAftermarketDevice(uint256,uint256) unpairAftermarketDeviceSign(uint256,uint256,bytes)
+		resetAftermarketDeviceAddressByManufacturerBatch((uint256,address)[])
+		setAftermarketDeviceBeneficiary(uint256,address) setAftermarketDeviceInfo(uint256,(string,string)[])
+		addAftermarketDeviceAttribute(string) getAftermarketDeviceIdByAddress(address)
+		getAftermarketDeviceAddressById(uint256) isAftermarketDeviceClaimed(uint256)
+		getParentNode(address,uint256) getLink(address,uint256) getBeneficiary(address,uint256) getSacd()`,
+	"Grants": `
+		setPermissions(address,uint256,address,uint256,uint256,string)
+		setPermissions(address,uint256,address,uint256,uint256,uint256,string)
+		renouncePermissions(address,uint256) onTransfer(address,uint256)
+		hasPermission(address,uint256,address,uint8) hasPermissions(address,uint256,address,uint256)
+		getPermissions(address,uint256,address,uint256) currentPermissionRecord(address,uint256,address)
+		permissionRecords(address,uint256,uint256,address) tokenIdToVersion(address,uint256)
+		templateContract() setTemplateContract(address)`,
+	"DevLicense": `
+		issueInDc(string) issueInDc(address,string) enableSigner(uint256,address) disableSigner(uint256,address)
+		setRedirectUri(uint256,bool,string) setLicenseAlias(uint256,string) revoke(uint256)
+		isSigner(uint256,address) signers(uint256,address) getSignerExpiration(uint256,address)
+		redirectUriStatus(uint256,string) tokenIdToClientId(uint256) clientIdToTokenId(address)
+		getLicenseAliasByTokenId(uint256) getTokenIdByLicenseAlias(string) getTokenIdByLicenseAlias(bytes32)
+		periodValidity() setPeriodValidity(uint256) locked(uint256) ownerOf(uint256)`,
+	"LicenseAccount": `isValidSignature(bytes32,bytes) isSigner(address) license() tokenId()
+		execute(address,uint256,bytes)`,
+	"VehicleId": `ownerOf(uint256) balanceOf(address) exists(uint256) burn(uint256) transferFrom(address,address,uint256)
+		safeTransferFrom(address,address,uint256) safeTransferFrom(address,address,uint256,bytes) tokenURI(uint256)
+		sacd() _dimoRegistry() setBaseURI(string) setSacd(uint256,(address,uint256,uint256,string))`,
+	"ManufacturerId":      `ownerOf(uint256) balanceOf(address) exists(uint256) transferFrom(address,address,uint256)`,
+	"AftermarketDeviceId": `ownerOf(uint256) balanceOf(address) exists(uint256) approve(address,uint256) returnToManufacturer(uint256)`,
+}
+
+// TestPromisedFunctions checks that what clients rely on is there.
+func TestPromisedFunctions(t *testing.T) {
+	contracts, err := abi.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range byName(contracts) {
+		for _, signature := range strings.Fields(promised[name]) {
+			if _, err := c.Method(signature); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
@@ -113,8 +180,39 @@ func eventKey(e gethabi.Event) string {
 	return key
 }
 
-// readTable reads contract -> id -> signature; events carry their indexed
-// arguments in the id as eventKey does.
+// answerOf is how the table writes mutability and outputs, without their names.
+func answerOf(m gethabi.Method) string {
+	var types []string
+	for _, o := range m.Outputs {
+		types = append(types, o.Type.String())
+	}
+	if len(types) == 0 {
+		return m.StateMutability
+	}
+	return m.StateMutability + " -> " + strings.Join(types, ", ")
+}
+
+// withoutNames strips the names of outputs: "view -> uint256 id" to "view -> uint256".
+func withoutNames(answer string) string {
+	mutability, outputs, some := strings.Cut(answer, " -> ")
+	if !some {
+		return mutability
+	}
+	var types []string
+	for _, o := range strings.Split(outputs, ", ") {
+		kind, _, _ := strings.Cut(o, " ")
+		types = append(types, kind)
+	}
+	return mutability + " -> " + strings.Join(types, ", ")
+}
+
+func has(ids map[string]string, id string) bool {
+	_, ok := ids[id]
+	return ok
+}
+
+// readTable reads contract -> id -> mutability and outputs; events carry their
+// indexed arguments in the id as eventKey does.
 func readTable(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../../../shared/spec/contracts-abi.tsv")
@@ -124,7 +222,7 @@ func readTable(t *testing.T) map[string]map[string]string {
 	out := map[string]map[string]string{}
 	for _, line := range strings.Split(string(text), "\n")[1:] {
 		f := strings.Split(line, "\t")
-		if len(f) < 4 {
+		if len(f) < 5 {
 			continue
 		}
 		id := f[2]
@@ -140,7 +238,7 @@ func readTable(t *testing.T) map[string]map[string]string {
 		if out[f[0]] == nil {
 			out[f[0]] = map[string]string{}
 		}
-		out[f[0]][id] = f[3]
+		out[f[0]][id] = withoutNames(f[4])
 	}
 	return out
 }

@@ -78,8 +78,25 @@ func (w *world) wantView(want any, to common.Address, fn string, args ...any) {
 
 func TestDeployWiresEverything(t *testing.T) {
 	w := newWorld(t)
-	if w.creates > 15 {
-		t.Errorf("%d transactions, want at most 15", w.creates)
+	if n := len(w.creates); n != 7 {
+		t.Errorf("%d transactions, want 7", n)
+	}
+	labels := map[uint64]string{}
+	for _, l := range w.creates[6].Logs {
+		if e := w.abi.AccessManager.ABI.Events["RoleLabel"]; l.Topics[0] == e.ID {
+			label, err := e.Inputs.NonIndexed().Unpack(l.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			labels[l.Topics[1].Big().Uint64()] = label[0].(string)
+		}
+	}
+	if want := map[uint64]string{
+		abi.RoleManufacturerMinter: "MANUFACTURER_MINTER", abi.RoleManufacturerTransferer: "MANUFACTURER_TRANSFERER",
+		abi.RoleEditor: "EDITOR", abi.RoleRelay: "RELAY", abi.RoleDistributor: "DISTRIBUTOR",
+		abi.RoleLicenseAdmin: "LICENSE_ADMIN", abi.RoleLicenseRevoker: "LICENSE_REVOKER", abi.RoleUpgrader: "UPGRADER",
+	}; !reflect.DeepEqual(labels, want) {
+		t.Errorf("roles %v, want %v", labels, want)
 	}
 	for fn, want := range map[string]common.Address{
 		"accessManager": w.at.AccessManager, "grants": w.at.Grants, "registry": w.at.Registry,

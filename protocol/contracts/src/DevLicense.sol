@@ -222,15 +222,15 @@ contract DevLicense is ERC721Upgradeable, AccessManagedUpgradeable, UUPSUpgradea
 
     // ---------------------------------------------------------------- never
 
-    function approve(address, uint256) public pure override {
+    function approve(address, uint256) public override {
         revert InvalidOperation();
     }
 
-    function setApprovalForAll(address, bool) public pure override {
+    function setApprovalForAll(address, bool) public override {
         revert InvalidOperation();
     }
 
-    function transferFrom(address, address, uint256) public pure override {
+    function transferFrom(address, address, uint256) public override {
         revert InvalidOperation();
     }
 

@@ -26,11 +26,11 @@ contract ManufacturerId is NodeNft {
         _update(to, tokenId, address(0));
     }
 
-    function approve(address, uint256) public pure override(ERC721Upgradeable, IERC721) {
+    function approve(address, uint256) public override(ERC721Upgradeable, IERC721) {
         revert ApprovalsRefused();
     }
 
-    function setApprovalForAll(address, bool) public pure override(ERC721Upgradeable, IERC721) {
+    function setApprovalForAll(address, bool) public override(ERC721Upgradeable, IERC721) {
         revert ApprovalsRefused();
     }
 

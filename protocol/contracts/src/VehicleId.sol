@@ -38,11 +38,11 @@ contract VehicleId is NodeNft, IVehicleNft {
         );
     }
 
-    function approve(address, uint256) public pure override(ERC721Upgradeable, IERC721) {
+    function approve(address, uint256) public override(ERC721Upgradeable, IERC721) {
         revert ApprovalsRefused();
     }
 
-    function setApprovalForAll(address, bool) public pure override(ERC721Upgradeable, IERC721) {
+    function setApprovalForAll(address, bool) public override(ERC721Upgradeable, IERC721) {
         revert ApprovalsRefused();
     }
 
