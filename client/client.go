@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/internal/clock"
 	"sayso/owner/registry"
 	"sayso/protocol/chain"
 )
@@ -35,6 +36,7 @@ type Chain struct {
 	registry.ChainInfo
 	URL   string `json:"rpc"`  // where wallets reach the chain
 	Head  uint64 `json:"head"` // the last block in the node's registry
+	Time  int64  `json:"time"` // of that block, Unix seconds
 	Fresh bool   `json:"fresh"`
 	Home  string `json:"home"` // the node's URL, the domain of people and devices that sign in
 }
@@ -45,14 +47,30 @@ func (c *Client) Chain(ctx context.Context) (Chain, error) {
 	return out, c.do(ctx, http.MethodGet, "/v1/chain", "", nil, nil, &out)
 }
 
-// Await returns when the node has seen a block.
+// ahead is the longest that [Client.Await] waits for the clock to reach the
+// time of a block.
+const ahead = 2 * time.Second
+
+// Await returns when the node has seen a block and the clock has reached the
+// block's time, which may lie a second ahead: a pairing or a purchase counts
+// from then on, so that a reading of an earlier moment is not part of it.
 func (c *Client) Await(ctx context.Context, block uint64) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	var now clock.System
+	seen := time.Time{}
 	for {
 		at, err := c.Chain(ctx)
-		if err != nil || at.Head >= block {
+		if err != nil {
 			return err
+		}
+		if at.Head >= block {
+			if seen.IsZero() {
+				seen = now.Now()
+			}
+			if now.Now().Unix() >= at.Time || now.Now().Sub(seen) > ahead {
+				return nil
+			}
 		}
 		select {
 		case <-ctx.Done():

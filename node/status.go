@@ -45,7 +45,7 @@ func (n *Node) serveReady(w http.ResponseWriter, _ *http.Request) {
 func (n *Node) serveChain(w http.ResponseWriter, _ *http.Request) {
 	head, _ := n.Registry.Head()
 	answer(w, http.StatusOK, client.Chain{
-		ChainInfo: n.Registry.Chain(), URL: n.ChainURL(), Head: head.Number,
+		ChainInfo: n.Registry.Chain(), URL: n.ChainURL(), Head: head.Number, Time: head.Time,
 		Fresh: n.Registry.Fresh(n.Clock.Now()), Home: n.Config.BaseURL(),
 	})
 }

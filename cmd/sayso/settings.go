@@ -119,7 +119,9 @@ func (configCmd) Help() string { return "Example: SAYSO_HTTP=localhost:9000 says
 // Run prints the settings of run and serve.
 func (c *configCmd) Run(ctx *kong.Context, o *origins) error {
 	type setting struct {
-		Name, Value, From string
+		Name  string `json:"name"`
+		Value string `json:"value"`
+		From  string `json:"from"`
 	}
 	var list []setting
 	for _, f := range ctx.Flags() {

@@ -130,20 +130,21 @@ func (c *listCmd) Run(ctx context.Context) error {
 	}
 	var data struct {
 		Vehicles struct {
-			TotalCount int
+			TotalCount int `json:"totalCount"`
 			Nodes      []struct {
 				TokenID    uint64 `json:"tokenId"`
 				DID        string `json:"tokenDID"`
 				Owner      string `json:"owner"`
 				Definition struct {
-					Make, Model string
-					Year        int
-				}
+					Make  string `json:"make"`
+					Model string `json:"model"`
+					Year  int    `json:"year"`
+				} `json:"definition"`
 				AftermarketDevice *struct {
-					TokenID uint64
-					Address string
-				}
-			}
+					TokenID uint64 `json:"tokenId"`
+					Address string `json:"address"`
+				} `json:"aftermarketDevice"`
+			} `json:"nodes"`
 		}
 	}
 	if err := unmarshal(answer, &data); err != nil {

@@ -1,0 +1,31 @@
+// Package stories tells what Sayso promises, as scripts on the real binary. It
+// holds tests only.
+//
+// Each *.txtar file is one promise and is named by it. The binary is built once,
+// with the default flags; every story runs it in a folder of its own, on ports
+// of its own. Beside the commands of testscript (exec, stdout, stderr, cmp, cp,
+// env …) a story has these; [!] says that ! before it turns it round:
+//
+//	world start [arg…]      run `sayso arg…` in the background and wait until /ready says so
+//	node start [flag…]      the same with `sayso serve`: a node without a street
+//	world stop|kill         end it with an interrupt, which must give exit code 0, or with kill -9
+//	[!] sayso arg…          run a verb against it
+//	[!] gql [-token T] [-path P] QUERY
+//	                        ask; $NAME in the query is the variable of the story; ! wants errors
+//	[!] http [-token T] [-body FILE] [-header K:V] METHOD PATH
+//	                        any request; the answer's body is stdout, status and headers are stderr
+//	keep NAME FILE [PATH]   keep a text, or a member of JSON, as a variable
+//	[!] json FILE PATH OP [VALUE]
+//	                        check a member of JSON: == != < <= > >= near has there missing (near takes a tolerance too)
+//	moment NAME OFFSET [ROUND]
+//	                        a time as a variable: now plus OFFSET, down to a multiple of ROUND (1s without it)
+//	until TIME REGEXP COMMAND arg…
+//	                        run sayso, gql or http until its output matches
+//	hear FILE               write everything that is answered from here on into a file as well; - ends it
+//	absent FILE TEXT…       the file must not contain any of the texts
+//	needs npm|samples       skip without them; with CI=true fail
+//	sdk                     the published SDK, as npm gives it, into ./node_modules
+//	crash, audit, compare   of the stories that are named after what they do
+//
+// Stories run side by side, as many as there are CPUs (go test -parallel).
+package stories

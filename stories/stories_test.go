@@ -1,0 +1,111 @@
+package stories
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// shelf is what the stories of one run share.
+type shelf struct {
+	sayso   string                 // the binary
+	samples string                 // folder of recordings, beside the repository
+	npm     func() (string, error) // installs the SDK at the first call and tells its folder
+}
+
+// story is the state of one script.
+type story struct {
+	*shelf
+	t          testscript.T
+	dir        string
+	http       string // host and port
+	chain      string
+	running    *process
+	heard      string // file, or empty
+	starts     []*process
+	said, head string // what the command under way was answered: body; status and headers
+}
+
+type storyKey struct{}
+
+func TestStories(t *testing.T) {
+	dir := t.TempDir()
+	s := &shelf{sayso: filepath.Join(dir, "sayso"), samples: samplesFolder(t)}
+	build := exec.Command("go", "build", "-o", s.sayso, "sayso/cmd/sayso")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the binary: %v\n%s", err, out)
+	}
+	s.npm = s.installOnce(filepath.Join(dir, "npm"))
+	testscript.Run(t, testscript.Params{
+		Dir:                 ".",
+		Setup:               s.open,
+		Cmds:                verbs(),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// samplesFolder is where recordings lie: beside the repository.
+func samplesFolder(t *testing.T) string {
+	dir, err := filepath.Abs("../../shared/samples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// open prepares one story: its ports, and the environment by which the verbs
+// find its node.
+func (s *shelf) open(env *testscript.Env) error {
+	st := &story{shelf: s, t: env.T(), dir: env.WorkDir}
+	var err error
+	if st.http, err = freePort("localhost"); err != nil {
+		return err
+	}
+	if st.chain, err = freePort("127.0.0.1"); err != nil {
+		return err
+	}
+	env.Setenv("PATH", filepath.Dir(s.sayso)+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("SAYSO_NODE", "http://"+st.http)
+	env.Setenv("SAYSO_HTTP", st.http)
+	env.Setenv("SAYSO_CHAIN_LISTEN", st.chain)
+	env.Setenv("NODE", "http://"+st.http)
+	env.Setenv("CHAIN", "http://"+st.chain)
+	env.Setenv("SAMPLES", s.samples)
+	env.Values[storyKey{}] = st
+	env.Defer(st.close)
+	return nil
+}
+
+// verb is a command of the stories. An error is its failure, which ! wants.
+type verb func(s *story, ts *testscript.TestScript, args []string) error
+
+func verbs() map[string]func(*testscript.TestScript, bool, []string) {
+	out := map[string]func(*testscript.TestScript, bool, []string){}
+	for name, v := range map[string]verb{
+		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "http": (*story).request,
+		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
+		"moment": (*story).moment, "needs": (*story).needs, "sdk": (*story).sdk,
+	} {
+		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			s := ts.Value(storyKey{}).(*story)
+			s.said, s.head = "", ""
+			err := v(s, ts, args)
+			if s.head != "" {
+				fmt.Fprint(ts.Stdout(), s.said)
+				fmt.Fprint(ts.Stderr(), s.head)
+			}
+			switch {
+			case neg && err == nil:
+				ts.Fatalf("%s: unexpected success", name)
+			case neg && !isRefusal(err), !neg && err != nil:
+				ts.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	return out
+}
