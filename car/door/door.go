@@ -8,9 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strings"
-
-	"github.com/ethereum/go-ethereum/crypto"
 
 	"sayso"
 	"sayso/car/catalogue"
@@ -38,13 +35,13 @@ type Parcel struct {
 	Backfill bool
 }
 
-// Door is the way in. All members are needed.
+// Door is the way in. The members of the first two groups are needed.
 type Door struct {
 	Catalogue *catalogue.Catalogue
 	State     State
 	Clock     clock.Clock
 	Chain     registry.ChainInfo
-	MaxBody   int64
+	MaxBody   int64 // of one event, in bytes; a batch may have [BatchFactor] times as many
 
 	// Device reads the token of a signed-in device.
 	Device func(token string) (sayso.Address, error)
@@ -53,6 +50,22 @@ type Door struct {
 	Keep func(context.Context, *Parcel) (duplicate bool, err error)
 	// Count notes an outcome: kept, duplicate, or the name of a fault.
 	Count func(outcome string)
+
+	// Begin is Keep in two halves: it puts the parcel in line, and wait, which
+	// is called once, returns when it is on stable storage. Without it the
+	// events of a batch are kept one after the other.
+	Begin func(context.Context, *Parcel) (wait func(context.Context) (duplicate bool, err error), err error)
+	// Signatures is what the signature of a signed-in device's event is for.
+	Signatures SignatureMode
+	// Checks takes the signatures that are checked after the acknowledgement;
+	// needed for [Record].
+	Checks *Checks
+	// Rates bounds how many events a device may send; nil for no bound.
+	Rates *Rates
+	// Gate bounds what is under way at once; nil for no bound.
+	Gate *Gate
+
+	decoders decoders
 }
 
 // Result is what became of one event (spec ingest 8).
@@ -63,52 +76,105 @@ type Result struct {
 	Signals   int               `json:"signals"`
 	Events    int               `json:"events"`
 	Rejected  []sayso.Rejection `json:"rejected"`
+	Error     *Refusal          `json:"error,omitempty"` // of an event of a batch that was not accepted
 }
 
 const op = "door"
 
-// Take handles one cloud event. Signed is the address of a device that signed
-// in; the zero address means that the event must carry the device's signature.
+// from is who hands a message in, and how.
+type from struct {
+	device   sayso.Address // signed in; the zero address if nobody is
+	backfill bool
+}
+
+// underway is a message in line to be kept.
+type underway struct {
+	parcel *Parcel
+	check  bool // its signature, once it is kept
+	wait   func(context.Context) (duplicate bool, err error)
+}
+
+// Take handles one cloud event and returns when it is kept. Signed is the
+// address of a device that signed in; the zero address means that the event
+// must carry the device's signature. The id of the result is that of the event,
+// also beside an error, if it could be read.
 func (d *Door) Take(ctx context.Context, body []byte, signedIn sayso.Address, backfill bool) (Result, error) {
-	now := d.Clock.Now()
-	unnamed := sayso.NFT(d.Chain.ID, d.Chain.AftermarketDevice, 0) // stands for a producer that is not given
-	ce, err := dialect.Envelope(body, dialect.Arrival{Source: signedIn, Producer: unnamed, Time: now})
+	u, id, err := d.begin(ctx, body, from{signedIn, backfill})
 	if err != nil {
-		return Result{}, err
+		return Result{ID: id}, err
 	}
-	if signedIn.IsZero() {
+	return d.finish(ctx, u)
+}
+
+// begin judges one cloud event and puts it in line. It does not wait.
+func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id string, err error) {
+	p, id, err := d.judge(body, f)
+	if err != nil {
+		return underway{}, id, err
+	}
+	u = underway{parcel: p, check: d.Signatures == Record && !f.device.IsZero()}
+	if d.Begin == nil {
+		u.wait = func(ctx context.Context) (bool, error) { return d.Keep(ctx, p) }
+		return u, id, nil
+	}
+	u.wait, err = d.Begin(ctx, p)
+	return u, id, err
+}
+
+// judge proves the sender of one cloud event and decodes it.
+func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
+	now := d.Clock.Now()
+	ce, err := dialect.Envelope(body, dialect.Arrival{Source: f.device, Producer: d.unnamed(), Time: now})
+	if err != nil {
+		return nil, "", err
+	}
+	id = ce.ID
+	if f.device.IsZero() || d.Signatures == Require {
 		if err := proveSignature(&ce); err != nil {
-			return Result{}, err
+			return nil, id, err
 		}
 	}
 	device, vehicle, err := d.pairing(&ce)
 	if err != nil {
-		return Result{}, err
+		return nil, id, err
 	}
-	m, err := dialect.Decode(d.Catalogue, ce, dialect.Window{Now: now, Backfill: backfill})
+	if f.device.IsZero() {
+		if err := d.Rates.take(ce.Source, 1, now); err != nil {
+			return nil, id, err
+		}
+	}
+	m, err := dialect.Decode(d.Catalogue, ce, dialect.Window{Now: now, Backfill: f.backfill})
 	if err != nil {
-		return Result{}, err
+		return nil, id, err
 	}
-	if signedIn.IsZero() {
+	if f.device.IsZero() {
 		onlyWhilePaired(d.Catalogue, &m, &device, vehicle.ID)
 	}
 	ce.Type = kept(m.Types)
-	p := &Parcel{
-		Vehicle: vehicle.ID, Envelope: ce, Body: sha256.Sum256(body), Backfill: backfill,
+	p = &Parcel{
+		Vehicle: vehicle.ID, Envelope: ce, Body: sha256.Sum256(body), Backfill: f.backfill,
 		Readings: m.Readings, Events: m.Events, Rejected: m.Rejected,
 	}
 	p.dateTo(&vehicle)
-	return d.keep(ctx, p)
+	return p, id, nil
 }
 
-// keep has a parcel kept and words the result.
-func (d *Door) keep(ctx context.Context, p *Parcel) (Result, error) {
-	duplicate, err := d.Keep(ctx, p)
-	if sayso.FaultOf(err) == sayso.Conflict && err != nil {
-		return Result{}, d.conflict(ctx, p)
+// unnamed stands for a producer that is not given.
+func (d *Door) unnamed() sayso.DID { return sayso.NFT(d.Chain.ID, d.Chain.AftermarketDevice, 0) }
+
+// finish waits until a message is kept and words the result. This is the only
+// place that says kept: what it accepts is on stable storage.
+func (d *Door) finish(ctx context.Context, u underway) (Result, error) {
+	p := u.parcel
+	duplicate, err := u.wait(ctx)
+	if err != nil && sayso.FaultOf(err) == sayso.Conflict {
+		err = d.conflict(ctx, p)
 	}
 	if err != nil {
-		return Result{}, err
+		return Result{ID: p.Envelope.ID}, err
+	}
+	if u.check && !duplicate {
+		d.Checks.add(p)
 	}
 	r := Result{ID: p.Envelope.ID, Accepted: true, Duplicate: duplicate, Signals: len(p.Readings), Events: len(p.Events), Rejected: p.Rejected}
 	if r.Rejected == nil {
@@ -165,41 +231,6 @@ func (d *Door) pairing(ce *sayso.CloudEvent) (registry.Device, registry.Vehicle,
 	ce.Producer, ce.Subject = producer, subject
 	return device, vehicle, nil
 }
-
-// proveSignature checks the device's own signature: secp256k1 over the Keccak
-// hash of the payload bytes as received, r, s and v of 27 or 28 (spec ingest
-// 1.6). A signature with a high s is refused, since anybody can make it from
-// the one with the low s.
-func proveSignature(ce *sayso.CloudEvent) error {
-	refuse := func(why string) error {
-		return sayso.Fail(sayso.Unauthorized, op, why+": sign the bytes of data with the device's key, or sign in and send the token as a bearer")
-	}
-	if ce.Signature == "" {
-		return refuse("neither a token nor a signature")
-	}
-	sig, err := hex.DecodeString(strings.TrimPrefix(ce.Signature, "0x"))
-	if err != nil || len(sig) != 65 || (sig[64] != 27 && sig[64] != 28) {
-		return refuse("the signature is not of 65 bytes r, s, v with v of 27 or 28")
-	}
-	sig[64] -= 27
-	if half := highS(sig[32:64]); half {
-		return refuse("the signature has a high s")
-	}
-	hash := sayso.Keccak256(ce.Data)
-	key, err := crypto.SigToPub(hash[:], sig)
-	if err != nil || sayso.Address(crypto.PubkeyToAddress(*key)) != ce.Source {
-		return refuse("the signature is not by " + ce.Source.String())
-	}
-	return nil
-}
-
-// halfOrder is half the order of secp256k1.
-var halfOrder = [32]byte{
-	0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-	0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
-}
-
-func highS(s []byte) bool { return string(s) > string(halfOrder[:]) }
 
 // onlyWhilePaired drops what lies outside the pairing. A signature over the
 // payload alone says nothing of the vehicle, so it counts only for times at

@@ -1,15 +1,19 @@
 package door
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
+	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"sayso"
+	"sayso/internal/clock"
 	"sayso/owner/token"
 )
 
@@ -20,105 +24,221 @@ const Path = "/v1/devices/events"
 // the live window; it is open to devices that signed in.
 const BackfillHeader = "Sayso-Backfill"
 
-// ServeHTTP takes one cloud event per request. The answer is an empty 200, or
-// the [Result] where the request accepts JSON.
+// ServeHTTP takes a cloud event, or a batch of them (docs/formats/device-http.md).
+// The answer to one event is an empty 200, or the [Result] where the request
+// accepts JSON. That to a batch is an empty 200 if every event is kept; else the
+// status of an event that sending again helps, or that of the first refused.
+// Where the request accepts JSON, the body is the list of results.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	result, err := d.request(w, r)
-	switch {
-	case err != nil:
-		d.Count(sayso.FaultOf(err).String())
+	m, err := d.message(w, r)
+	if err != nil {
+		d.count(Result{}, err)
 		refuse(w, err)
-	case result.Duplicate:
-		d.Count("duplicate")
-		answer(w, r, result)
-	default:
-		d.Count("kept")
-		answer(w, r, result)
-	}
-}
-
-func (d *Door) request(w http.ResponseWriter, r *http.Request) (Result, error) {
-	if err := acceptable(r); err != nil {
-		return Result{}, err
-	}
-	var device sayso.Address
-	raw, err := token.Bearer(r.Header.Get("Authorization"))
-	if err != nil {
-		return Result{}, err
-	}
-	if raw != "" {
-		if device, err = d.Device(raw); err != nil {
-			return Result{}, err
-		}
-	}
-	backfill := strings.EqualFold(r.Header.Get(BackfillHeader), "true")
-	if backfill && device.IsZero() {
-		return Result{}, sayso.Fail(sayso.Denied, op, "the back-fill lane is open to signed-in devices only: send the device's token as a bearer")
-	}
-	body, err := d.read(w, r)
-	if err != nil {
-		return Result{}, err
-	}
-	return d.Take(r.Context(), body, device, backfill)
-}
-
-// acceptable checks how the body is written.
-func acceptable(r *http.Request) error {
-	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return sayso.Fail(sayso.Invalid, op, "Content-Encoding "+e+" is not supported: send the event uncompressed")
-	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case r.Header.Get("Content-Type") == "":
-		return nil
-	case err != nil, kind == "application/cloudevents-batch+json", kind == "application/x-ndjson":
-		return sayso.Fail(sayso.Invalid, op, "Content-Type "+r.Header.Get("Content-Type")+" is not supported: send one event as application/cloudevents+json")
-	}
-	return nil
-}
-
-// read takes the body up to the limit.
-func (d *Door) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	tooLarge := sayso.Fail(sayso.TooLarge, op, "the message is over the limit of "+strconv.FormatInt(d.MaxBody, 10)+" bytes")
-	if r.ContentLength > d.MaxBody {
-		return nil, tooLarge
-	}
-	if r.ContentLength >= 0 {
-		body := make([]byte, r.ContentLength)
-		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message ended early", Err: err}
-		}
-		return body, nil
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, d.MaxBody))
-	var over *http.MaxBytesError
-	if errors.As(err, &over) {
-		return nil, tooLarge
-	}
-	if err != nil {
-		return nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message ended early", Err: err}
-	}
-	return body, nil
-}
-
-func answer(w http.ResponseWriter, r *http.Request, result Result) {
-	if !strings.Contains(r.Header.Get("Accept"), "json") {
-		w.WriteHeader(http.StatusOK)
 		return
 	}
-	reply(w, http.StatusOK, result)
+	defer m.release()
+	leave, err := d.Gate.Enter(r.Context())
+	if err != nil {
+		d.count(Result{}, err)
+		refuse(w, err)
+		return
+	}
+	defer leave()
+	if m.form == One {
+		d.serveOne(w, r, m)
+		return
+	}
+	b := d.TakeBatch(r.Context(), m.body, m.form, m.device, m.backfill)
+	switch {
+	case b.Results == nil && b.Err != nil:
+		d.count(Result{}, b.Err)
+		refuse(w, b.Err)
+	case !wantsJSON(r) && b.Err != nil:
+		refuse(w, b.Err)
+	case !wantsJSON(r):
+		w.WriteHeader(http.StatusOK)
+	default:
+		retryAfter(w, b.Err)
+		status := http.StatusOK
+		if b.Err != nil {
+			status = statusOf(b.Err)
+		}
+		reply(w, status, b.Results)
+	}
 }
+
+func (d *Door) serveOne(w http.ResponseWriter, r *http.Request, m message) {
+	var result Result
+	var err error
+	if !m.device.IsZero() {
+		err = d.Rates.take(m.device, 1, d.Clock.Now())
+	}
+	if err == nil {
+		result, err = d.Take(r.Context(), m.body, m.device, m.backfill)
+	}
+	d.count(result, err)
+	switch {
+	case err != nil:
+		refuse(w, err)
+	case wantsJSON(r):
+		reply(w, http.StatusOK, result)
+	default:
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// message is what a request brings.
+type message struct {
+	from
+	form    Form
+	body    []byte
+	release func()
+}
+
+func (d *Door) message(w http.ResponseWriter, r *http.Request) (m message, err error) {
+	encoding, err := encodingOf(r.Header.Get("Content-Encoding"))
+	if err != nil {
+		return m, err
+	}
+	if m.form, err = FormOf(r.Header.Get("Content-Type")); err != nil {
+		return m, err
+	}
+	raw, err := token.Bearer(r.Header.Get("Authorization"))
+	if err != nil {
+		return m, err
+	}
+	if raw != "" {
+		if m.device, err = d.Device(raw); err != nil {
+			return m, err
+		}
+	}
+	m.backfill = strings.EqualFold(r.Header.Get(BackfillHeader), "true")
+	if m.backfill && m.device.IsZero() {
+		return m, sayso.Fail(sayso.Denied, op, "the back-fill lane is open to signed-in devices only: send the device's token as a bearer")
+	}
+	proven := !m.device.IsZero()
+	limit := d.MaxBody
+	if m.form != One {
+		limit *= BatchFactor
+	}
+	body, release, err := d.read(w, r, limit, proven)
+	if err != nil {
+		return m, err
+	}
+	var more func()
+	if m.body, more, err = d.decoded(body, encoding, limit, proven); err != nil {
+		release()
+		return m, err
+	}
+	m.release = func() { more(); release() }
+	return m, nil
+}
+
+func (d *Door) tooLarge() error { return overLimit(d.MaxBody) }
+
+func overLimit(n int64) error {
+	return sayso.Fail(sayso.TooLarge, op, "the message is over the limit of "+strconv.FormatInt(n, 10)+" bytes")
+}
+
+// read takes the body up to the limit. Memory grows with what arrives, not with
+// what is announced.
+func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, proven bool) (body []byte, release func(), err error) {
+	size := r.ContentLength
+	if size > limit {
+		return nil, nil, overLimit(limit)
+	}
+	if size < 0 {
+		size = limit
+	}
+	if release, err = d.Gate.reserve(size, proven); err != nil {
+		return nil, nil, err
+	}
+	in := &steady{Reader: http.MaxBytesReader(w, r.Body, limit), deadline: http.NewResponseController(w).SetReadDeadline}
+	if r.ContentLength >= 0 && r.ContentLength <= small {
+		body = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(in, body)
+	} else {
+		var buf bytes.Buffer
+		_, err = buf.ReadFrom(in)
+		body = buf.Bytes()
+	}
+	if err == nil {
+		return body, release, nil
+	}
+	release()
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, nil, overLimit(limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message came too slowly", Err: err}
+	}
+	return nil, nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message ended early", Err: err}
+}
+
+// A message may take Grace and then must have come at MinRate on average.
+const (
+	Grace   = 10 * time.Second
+	MinRate = 2 << 10 // bytes per second
+)
+
+// steady reads a body whose sender must not be too slow.
+type steady struct {
+	io.Reader
+	deadline func(time.Time) error
+	began    time.Time
+	got, set int64
+}
+
+// Read sets the deadline at the first call and moves it as bytes arrive. It is
+// by the clock of the machine, as sockets are.
+func (s *steady) Read(p []byte) (int, error) {
+	if s.began.IsZero() {
+		s.began, s.set = clock.System{}.Now(), math.MinInt64/2
+	}
+	if s.got-s.set >= 8*MinRate {
+		s.set = s.got
+		// A server that cannot set one has its own.
+		_ = s.deadline(s.began.Add(Grace + time.Duration(s.got)*time.Second/MinRate))
+	}
+	n, err := s.Reader.Read(p)
+	s.got += int64(n)
+	return n, err
+}
+
+func wantsJSON(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "json") }
 
 // refuse answers an error with its status and, where trying again helps, when.
 func refuse(w http.ResponseWriter, err error) {
-	f := sayso.FaultOf(err)
-	switch f {
-	case sayso.Busy:
-		w.Header().Set("Retry-After", "1")
-	case sayso.Full:
-		w.Header().Set("Retry-After", "60")
+	retryAfter(w, err)
+	status := statusOf(err)
+	reply(w, status, Refusal{status, sayso.MessageOf(err)})
+}
+
+func asLimited(err error) (*Limited, bool) {
+	var l *Limited
+	ok := errors.As(err, &l)
+	return l, ok
+}
+
+// retryAfter says in how many seconds trying again may help.
+func retryAfter(w http.ResponseWriter, err error) {
+	if err == nil {
+		return
 	}
-	reply(w, f.Status(), map[string]any{"code": f.Status(), "message": sayso.MessageOf(err)})
+	seconds := 0
+	switch sayso.FaultOf(err) {
+	case sayso.Busy:
+		seconds = 1
+	case sayso.Full:
+		seconds = 60
+	}
+	if l, ok := asLimited(err); ok {
+		seconds = int(math.Ceil(l.After.Seconds()))
+	}
+	if seconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
 }
 
 func reply(w http.ResponseWriter, status int, body any) {

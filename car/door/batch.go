@@ -1,0 +1,231 @@
+package door
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"sayso"
+)
+
+// The bounds of a batch.
+const (
+	BatchFactor = 8      // how many times the size of one event a batch may have
+	MaxBatch    = 10_000 // events
+)
+
+// batchPatience is how long the events of a batch may take to be kept, all
+// together.
+const batchPatience = 10 * time.Second
+
+// Form is how events are written in a message.
+type Form uint8
+
+// The forms: one event as JSON; a JSON array of events (CloudEvents 1.0, JSON
+// format, section 4); one event per line.
+const (
+	One Form = iota
+	Array
+	Lines
+)
+
+// FormOf reads a content type. One event is also what an unknown type stands
+// for, since the envelope is judged anyway; it fails on one that cannot be read.
+func FormOf(contentType string) (Form, error) {
+	if contentType == "" {
+		return One, nil
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil:
+		return One, sayso.Fail(sayso.Invalid, op, "Content-Type "+strconv.Quote(contentType)+" cannot be read: send one event as application/cloudevents+json, or many as application/cloudevents-batch+json or application/x-ndjson")
+	case kind == "application/cloudevents-batch+json":
+		return Array, nil
+	case kind == "application/x-ndjson", kind == "application/ndjson", kind == "application/jsonl":
+		return Lines, nil
+	}
+	return One, nil
+}
+
+// Split finds the events of a batch, each as the bytes it consists of. It looks
+// at brackets and quotes only, so that an event that is no JSON costs none of
+// the others; what follows an event that does not end counts as part of it. It
+// fails on what is no array, and on more than [MaxBatch] events.
+func Split(body []byte, form Form) ([][]byte, error) {
+	switch form {
+	case Array:
+		return splitArray(body)
+	case Lines:
+		return splitLines(body)
+	}
+	return [][]byte{body}, nil
+}
+
+const space = " \t\r\n"
+
+func tooMany() error {
+	return sayso.Fail(sayso.TooLarge, op, "the batch has more than "+strconv.Itoa(MaxBatch)+" events: send it in parts")
+}
+
+func splitLines(body []byte) (out [][]byte, err error) {
+	for len(body) > 0 {
+		var line []byte
+		line, body, _ = bytes.Cut(body, []byte{'\n'})
+		if line = bytes.Trim(line, space); len(line) == 0 {
+			continue
+		}
+		if len(out) == MaxBatch {
+			return nil, tooMany()
+		}
+		out = append(out, line)
+	}
+	return out, nil
+}
+
+func splitArray(body []byte) (out [][]byte, err error) {
+	body = bytes.Trim(body, space)
+	if len(body) < 2 || body[0] != '[' {
+		return nil, sayso.Fail(sayso.Invalid, op, "the batch is no JSON array of events")
+	}
+	body = body[1:]
+	for {
+		n := element(body)
+		e := bytes.Trim(body[:n], space)
+		last := n == len(body) || body[n] == ']'
+		if !(last && len(e) == 0 && len(out) == 0) {
+			if len(out) == MaxBatch {
+				return nil, tooMany()
+			}
+			out = append(out, e)
+		}
+		if last {
+			if n+1 < len(body) {
+				out = append(out, body[n+1:]) // what follows the array, to be refused
+			}
+			return out, nil
+		}
+		body = body[n+1:]
+	}
+}
+
+// element is the length of what stands before the comma or the bracket that
+// ends an element.
+func element(b []byte) int {
+	depth, text := 0, false
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		switch {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			depth++
+		case depth == 0 && (c == ',' || c == ']'):
+			return i
+		case c == '}' || c == ']':
+			depth = max(0, depth-1)
+		}
+	}
+	return len(b)
+}
+
+// Refusal is why an event was not accepted.
+type Refusal struct {
+	Code    int    `json:"code"` // the HTTP status that the event alone would have got
+	Message string `json:"message"`
+}
+
+// Batch is what became of the events of a batch, in their order. Err is that of
+// the batch: nil if all were accepted; else one that asks to send the batch
+// again, if that helps any event; else the first. What is accepted is kept in
+// any case, and costs nothing when it is sent again.
+type Batch struct {
+	Results []Result
+	Err     error
+}
+
+// TakeBatch handles the events of a batch, each judged alone. They are put in
+// line in their order, so that they share the sync of the disk and an earlier
+// one is kept before a later one.
+func (d *Door) TakeBatch(ctx context.Context, body []byte, form Form, signedIn sayso.Address, backfill bool) Batch {
+	events, err := Split(body, form)
+	if err == nil && !signedIn.IsZero() {
+		err = d.Rates.take(signedIn, len(events), d.Clock.Now())
+	}
+	if err != nil {
+		return Batch{Err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, batchPatience)
+	defer cancel()
+	b := Batch{Results: make([]Result, len(events))}
+	errs := make([]error, len(events))
+	line := make([]underway, len(events))
+	for i, e := range events {
+		if int64(len(e)) > d.MaxBody {
+			errs[i] = d.tooLarge()
+		} else {
+			line[i], b.Results[i].ID, errs[i] = d.begin(ctx, e, from{signedIn, backfill})
+		}
+	}
+	for i := range events {
+		if errs[i] == nil {
+			b.Results[i], errs[i] = d.finish(ctx, line[i])
+		}
+		if sayso.FaultOf(errs[i]) == sayso.Cancelled && ctx.Err() == context.DeadlineExceeded {
+			errs[i] = sayso.Fail(sayso.Busy, op, "not kept in time; send it again")
+		}
+		d.count(b.Results[i], errs[i])
+		b.note(i, errs[i])
+	}
+	return b
+}
+
+// count notes what became of an event.
+func (d *Door) count(r Result, err error) {
+	switch {
+	case err != nil:
+		d.Count(sayso.FaultOf(err).String())
+	case r.Duplicate:
+		d.Count("duplicate")
+	default:
+		d.Count("kept")
+	}
+}
+
+// note writes an error into the result of event i and into that of the batch.
+func (b *Batch) note(i int, err error) {
+	if err == nil {
+		return
+	}
+	r := &b.Results[i]
+	r.Rejected = []sayso.Rejection{}
+	r.Error = &Refusal{statusOf(err), sayso.MessageOf(err)}
+	if b.Err == nil || (again(err) && !again(b.Err)) {
+		b.Err = inBatch(i, err)
+	}
+}
+
+// again says whether sending the same again can help.
+func again(err error) bool {
+	f := sayso.FaultOf(err)
+	return f == sayso.Busy || f == sayso.Full || f == sayso.Internal || f == sayso.Cancelled
+}
+
+// inBatch says which event of the batch an error is of.
+func inBatch(i int, err error) error {
+	return &sayso.Error{Op: op, Fault: sayso.FaultOf(err), Message: fmt.Sprintf("event %d of the batch: %s", i+1, sayso.MessageOf(err)), Err: err}
+}
+
+// statusOf is the HTTP status of an error.
+func statusOf(err error) int {
+	if _, limited := asLimited(err); limited {
+		return http.StatusTooManyRequests
+	}
+	return sayso.FaultOf(err).Status()
+}

@@ -1,0 +1,163 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sayso"
+)
+
+// Limited is the error of a device that sent too much: 429 over HTTP. After is
+// when it may go on.
+type Limited struct {
+	After time.Duration
+	Err   error
+}
+
+// Error says how long to wait.
+func (l *Limited) Error() string { return l.Err.Error() }
+
+// Unwrap gives the [sayso.Busy] error.
+func (l *Limited) Unwrap() error { return l.Err }
+
+// Rates is a token bucket for each device. A message is let through while the
+// bucket is not empty, whatever it costs, so that a batch larger than the
+// bucket is taken and paid for later.
+type Rates struct {
+	rate, burst float64
+	mu          sync.Mutex
+	buckets     map[sayso.Address]bucket
+	sweepAt     int
+}
+
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+// sweepFrom is the number of buckets from which full ones are thrown away.
+const sweepFrom = 4096
+
+// NewRates lets each device send so many events per second, and five times as
+// many at once. Zero is no bound, and nil.
+func NewRates(perSecond int) *Rates {
+	if perSecond <= 0 {
+		return nil
+	}
+	return &Rates{rate: float64(perSecond), burst: 5 * float64(perSecond), buckets: map[sayso.Address]bucket{}, sweepAt: sweepFrom}
+}
+
+// take takes n events of a device, or answers a [*Limited].
+func (r *Rates) take(device sayso.Address, n int, now time.Time) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b, ok := r.buckets[device]
+	if !ok {
+		b = bucket{r.burst, now}
+		r.sweep(now)
+	}
+	b = r.filled(b, now)
+	if b.tokens <= 0 {
+		wait := time.Duration((1 - b.tokens) / r.rate * float64(time.Second))
+		return &Limited{wait, sayso.Fail(sayso.Busy, op, fmt.Sprintf("the device sent more than %g events per second: wait %s", r.rate, wait.Round(time.Millisecond)))}
+	}
+	b.tokens -= float64(n)
+	r.buckets[device] = b
+	return nil
+}
+
+func (r *Rates) filled(b bucket, now time.Time) bucket {
+	if d := now.Sub(b.at); d > 0 {
+		b.tokens, b.at = math.Min(r.burst, b.tokens+d.Seconds()*r.rate), now
+	}
+	return b
+}
+
+// sweep forgets buckets that are full, which are as good as none.
+func (r *Rates) sweep(now time.Time) {
+	if len(r.buckets) < r.sweepAt {
+		return
+	}
+	for a, b := range r.buckets {
+		if r.filled(b, now).tokens >= r.burst {
+			delete(r.buckets, a)
+		}
+	}
+	r.sweepAt = max(sweepFrom, 2*len(r.buckets))
+}
+
+// Gate bounds what is under way at once, so that a flood is turned away while
+// what was let in is kept as fast as ever.
+type Gate struct {
+	slots    chan struct{}
+	large    int64 // bytes for large messages
+	reserved atomic.Int64
+	refused  atomic.Int64
+}
+
+// patience is how long a message waits for a slot before it is turned away.
+const patience = 100 * time.Millisecond
+
+// small is the size up to which a message takes nothing of the memory that the
+// large ones share.
+const small = 64 << 10
+
+// NewGate lets so many messages be judged and kept at once, and lets those over
+// 64 KiB take so many bytes together, of which the unproven get a quarter.
+func NewGate(messages int, largeBytes int64) *Gate {
+	return &Gate{slots: make(chan struct{}, messages), large: largeBytes}
+}
+
+// Busy tells how many messages are under way and how many were turned away.
+func (g *Gate) Busy() (underWay int, refused int64) { return len(g.slots), g.refused.Load() }
+
+// Enter takes a slot, waiting a little, and gives it back by leave. The error
+// is [sayso.Busy].
+func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
+	if g == nil {
+		return func() {}, nil
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return g.leave, nil
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case g.slots <- struct{}{}:
+		return g.leave, nil
+	case <-ctx.Done():
+		return nil, &sayso.Error{Op: op, Fault: sayso.Cancelled, Message: "the request was cancelled", Err: ctx.Err()}
+	case <-timer.C:
+		g.refused.Add(1)
+		return nil, sayso.Fail(sayso.Busy, op, "too many messages at once: send it again later")
+	}
+}
+
+func (g *Gate) leave() { <-g.slots }
+
+// reserve takes n bytes of the memory for large messages. The error is
+// [sayso.Busy].
+func (g *Gate) reserve(n int64, proven bool) (release func(), err error) {
+	if g == nil || n <= small {
+		return func() {}, nil
+	}
+	limit := g.large
+	if !proven {
+		limit /= 4
+	}
+	if g.reserved.Add(n) > limit {
+		g.reserved.Add(-n)
+		g.refused.Add(1)
+		return nil, sayso.Fail(sayso.Busy, op, "too many large messages at once: send it again later")
+	}
+	return func() { g.reserved.Add(-n) }, nil
+}
