@@ -53,12 +53,12 @@ type State interface {
 //     they sold it.
 //   - A grantee sees what the current owner granted, of the current ownership,
 //     until the grant expires, is revoked, or the vehicle changes hands.
-//   - A grant or a purchase counts once its block is final; a revocation or a
-//     sale counts when its block is seen.
+//   - What a grantee sees is what the final state and the head both give: a
+//     grant or a purchase counts once its block is final, a revocation or a
+//     sale when its block is seen.
 //   - Without sight of the chain nobody sees anything.
 func Decide(s State, who sayso.Address, vehicle uint64, now time.Time) Verdict {
-	verdict := Verdict{Vehicle: vehicle}
-	refuse := func(r Reason) Verdict { verdict.Reason = r; return verdict }
+	refuse := func(r Reason) Verdict { return Verdict{Vehicle: vehicle, Reason: r} }
 	if who.IsZero() {
 		return refuse(Anonymous)
 	}
@@ -66,9 +66,19 @@ func Decide(s State, who sayso.Address, vehicle uint64, now time.Time) Verdict {
 		return refuse(ChainStale)
 	}
 	v, ok := s.Vehicle(vehicle)
-	if !ok {
-		return refuse(NoSuchVehicle)
+	for ok {
+		verdict, then := decide(s, who, &v, now), v
+		// A block may have come between: a grant counts of the ownership that it was read with.
+		if v, ok = s.Vehicle(vehicle); ok && v.Epoch() == then.Epoch() && v.Owner() == then.Owner() {
+			return verdict
+		}
 	}
+	return refuse(NoSuchVehicle)
+}
+
+// decide is [Decide] for a vehicle that there is.
+func decide(s State, who sayso.Address, v *registry.Vehicle, now time.Time) Verdict {
+	verdict := Verdict{Vehicle: v.ID}
 	for i, o := range v.Owners {
 		if o.Owner != who || !s.Final(o.Block) {
 			continue
@@ -80,12 +90,12 @@ func Decide(s State, who sayso.Address, vehicle uint64, now time.Time) Verdict {
 		verdict.Owner = true
 		return verdict
 	}
-	granted, reason := granted(s, &v, who, now)
+	granted, reason := granted(s, v, who, now)
 	if !granted.Empty() {
 		verdict.Rights = append(verdict.Rights, Right{current, granted})
 	}
 	if len(verdict.Rights) == 0 {
-		return refuse(reason)
+		verdict.Reason = reason
 	}
 	return verdict
 }
@@ -97,18 +107,14 @@ func granted(s State, v *registry.Vehicle, who sayso.Address, now time.Time) (sa
 	if !ok || v.Burned {
 		return none, NotShared
 	}
-	set, expires := g.Set(), g.Expires
-	if !s.Final(g.Block) {
-		set, expires = set.And(g.Before.Set()), min(expires, g.Before.Expires)
-		if set.Empty() && !g.Set().Empty() {
-			return none, NotFinal
-		}
-	}
-	if set.Empty() {
+	set := g.Set().And(g.Before.Set())
+	switch {
+	case g.Set().Empty():
 		return none, NotShared
-	}
-	if now.Unix() >= expires {
+	case now.Unix() >= g.Expires:
 		return none, Expired
+	case set.Empty(), now.Unix() >= g.Before.Expires:
+		return none, NotFinal
 	}
 	return set, ""
 }

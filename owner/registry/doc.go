@@ -8,7 +8,6 @@
 package registry
 
 import (
-	"fmt"
 	"math/big"
 	"time"
 
@@ -123,19 +122,13 @@ func (r Right) Set() sayso.Permissions {
 	return sayso.PermissionsFromBits(n)
 }
 
-// Both is what two rights have in common: the permissions that both give, until
-// the earlier end.
-func (r Right) Both(o Right) Right {
-	return Right{Permissions: fmt.Sprintf("0x%x", r.Set().And(o.Set()).Bits()), Expires: min(r.Expires, o.Expires)}
-}
-
 // Grant is a permission record of a vehicle for a grantee, at the vehicle's
 // current grant version. A transfer of the vehicle ends it.
 type Grant struct {
 	Vehicle   uint64        `json:"vehicle"`
 	Grantee   sayso.Address `json:"grantee"`
 	Right                   // as of Block
-	Before    Right         `json:"before"` // what stood before Block, counts with Right until Block is final
+	Before    Right         `json:"-"` // what the grantee has in the final state; only what both give counts
 	Source    string        `json:"source"`
 	Template  string        `json:"template,omitempty"` // decimal; "" = none
 	CreatedAt int64         `json:"createdAt"`

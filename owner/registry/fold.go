@@ -1,11 +1,9 @@
 package registry
 
 import (
-	"database/sql"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"sayso"
 )
@@ -13,41 +11,79 @@ import (
 // ErrFork says that a block does not follow the last one folded.
 var ErrFork = errors.New("the block does not follow the last one folded")
 
+// Move is a step along the chain: back to an earlier block, where Back says so,
+// then forward over Blocks. Readers see the state before it or after it, and
+// nothing between: a revocation that both branches of a fork hold is never
+// missing.
+type Move struct {
+	Back   bool
+	To     uint64  // with Back: a block that [Registry.At] knows, or 0 for none at all
+	Blocks []Block // each the parent of the next
+}
+
 // Tx collects the changes of one block. Reads see the changes made so far.
 type Tx struct {
 	Block Block
-	r     *Registry
-	over  map[fact]any // nil = removed
-	order []fact
+	draft *draft
 }
 
-// Final says whether a block is deep enough below this one that a grant in it
-// counts.
-func (tx *Tx) Final(block uint64) bool { return block+tx.r.cfg.Confirmations <= tx.Block.Number }
+// edit is one change of a fact in one block; nil is a row that is not there.
+type edit struct {
+	fact
+	before, after any
+}
+
+// folded is a block with its changes, each fact once, in order of first change.
+type folded struct {
+	Block
+	edits []edit
+	place map[fact]int // of a fact in edits
+}
+
+// draft is what a move has changed so far.
+type draft struct {
+	r      *Registry
+	over   map[fact]any // every fact that differs from the registry's; nil = removed
+	blocks []folded
+}
+
+// row finds a fact as the draft has it.
+func (d *draft) row(f fact) any {
+	if v, changed := d.over[f]; changed {
+		return v
+	}
+	d.r.mu.RLock()
+	defer d.r.mu.RUnlock()
+	return d.r.state.rows[f]
+}
+
+// put changes a fact in the block under way.
+func (d *draft) put(f fact, v any) {
+	b := &d.blocks[len(d.blocks)-1]
+	i, again := b.place[f]
+	if !again {
+		i = len(b.edits)
+		b.place[f] = i
+		b.edits = append(b.edits, edit{fact: f, before: d.row(f)})
+	}
+	b.edits[i].after = v
+	d.over[f] = v
+}
 
 func change[T any](tx *Tx, k kind, key string, v *T) {
-	f := fact{k, key}
-	if _, ok := tx.over[f]; !ok {
-		tx.order = append(tx.order, f)
-	}
 	if v == nil {
-		tx.over[f] = nil
+		tx.draft.put(fact{k, key}, nil)
 		return
 	}
-	tx.over[f] = v
+	tx.draft.put(fact{k, key}, v)
 }
 
 func read[T any](tx *Tx, k kind, key string) (out T, ok bool) {
-	if v, changed := tx.over[fact{k, key}]; changed {
-		p, ok := v.(*T)
-		if !ok {
-			return out, false
-		}
-		return *p, true
+	p, ok := tx.draft.row(fact{k, key}).(*T)
+	if !ok {
+		return out, false
 	}
-	tx.r.mu.RLock()
-	defer tx.r.mu.RUnlock()
-	return row[T](tx.r.state, k, key)
+	return *p, true
 }
 
 // Vehicle, Device, Manufacturer, Licence and Grant read a row as it stands in
@@ -87,7 +123,9 @@ func (tx *Tx) PutGrant(g Grant) { change(tx, grants, grantKey(g.Vehicle, g.Grant
 
 // DeleteGrant removes a grant.
 func (tx *Tx) DeleteGrant(vehicle uint64, grantee sayso.Address) {
-	change[Grant](tx, grants, grantKey(vehicle, grantee), nil)
+	if _, ok := tx.Grant(vehicle, grantee); ok {
+		change[Grant](tx, grants, grantKey(vehicle, grantee), nil)
+	}
 }
 
 // DeleteDevice removes a device whose token was burned.
@@ -95,162 +133,93 @@ func (tx *Tx) DeleteDevice(id uint64) { change[Device](tx, devices, numberKey(id
 
 // DeleteGrants removes every grant of a vehicle.
 func (tx *Tx) DeleteGrants(vehicle uint64) {
-	tx.r.mu.RLock()
-	var list []sayso.Address
-	for g := range tx.r.state.grantees[vehicle] {
+	r := tx.draft.r
+	r.mu.RLock()
+	list := make([]sayso.Address, 0, len(r.state.grantees[vehicle]))
+	for g := range r.state.grantees[vehicle] {
 		list = append(list, g)
 	}
-	tx.r.mu.RUnlock()
+	r.mu.RUnlock()
+	for _, row := range tx.draft.over {
+		if g, ok := row.(*Grant); ok && g.Vehicle == vehicle {
+			list = append(list, g.Grantee)
+		}
+	}
 	for _, g := range list {
 		tx.DeleteGrant(vehicle, g)
 	}
-	for _, f := range tx.order {
-		if g, ok := tx.over[f].(*Grant); ok && g.Vehicle == vehicle {
-			tx.DeleteGrant(vehicle, g.Grantee)
-		}
-	}
 }
 
-// Fold adds one block: what apply changes, the undo of it, and the cursor, in
-// one transaction. It returns [ErrFork] where the block's parent is not the
-// last block folded; then nothing has changed.
-func (r *Registry) Fold(b Block, apply func(*Tx) error) error {
-	if head, ok := r.Head(); ok && (b.Number != head.Number+1 || b.Parent != head.Hash) {
-		return fmt.Errorf("%w: block %d", ErrFork, b.Number)
+// Move makes a step along the chain: what it undoes, what apply changes in each
+// block, the undo of that, and the cursor, in one transaction. It returns
+// [ErrFork] where a block does not follow the one before. After an error nothing
+// has changed.
+func (r *Registry) Move(m Move, apply func(*Tx) error) error {
+	d := &draft{r: r, over: map[fact]any{}}
+	head, begun := r.Head()
+	if m.Back {
+		var err error
+		if head, begun, err = r.back(m.To, d.over); err != nil {
+			return fmt.Errorf("registry: back to block %d: %w", m.To, err)
+		}
 	}
-	tx := &Tx{Block: b, r: r, over: map[fact]any{}}
-	if err := apply(tx); err != nil {
-		return fmt.Errorf("registry: block %d: %w", b.Number, err)
+	for _, b := range m.Blocks {
+		if begun && (b.Number != head.Number+1 || b.Parent != head.Hash) {
+			return fmt.Errorf("%w: block %d", ErrFork, b.Number)
+		}
+		d.blocks = append(d.blocks, folded{Block: b, place: map[fact]int{}})
+		if err := apply(&Tx{Block: b, draft: d}); err != nil {
+			return fmt.Errorf("registry: block %d: %w", b.Number, err)
+		}
+		head, begun = b, true
 	}
-	if err := r.store(tx); err != nil {
-		return fmt.Errorf("registry: block %d: %w", b.Number, err)
+	recent, err := r.store(m, d, head)
+	if err != nil {
+		return fmt.Errorf("registry: block %d: %w", head.Number, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, f := range tx.order {
-		r.state.put(f, tx.over[f])
+	for f, v := range d.over {
+		r.state.put(f, v)
 	}
-	r.head, r.begun = b, true
+	r.head, r.begun, r.recent = head, begun, recent
+	if m.Back && len(m.Blocks) == 0 {
+		r.seen = time.Time{} // what was taken back may be on the chain again
+	}
 	return nil
 }
 
-// store writes a block's changes, with what they replaced.
-func (r *Registry) store(tx *Tx) error {
-	return r.inTransaction(func(db *sql.Tx) error {
-		for _, f := range tx.order {
-			if err := saveUndo(db, tx.Block.Number, f); err != nil {
-				return err
-			}
-			if err := writeFact(db, f, tx.over[f]); err != nil {
-				return err
-			}
+// back finds where a way back ends, and what each fact was there.
+func (r *Registry) back(to uint64, over map[fact]any) (head Block, begun bool, err error) {
+	if head, begun, err = r.At(to); err != nil {
+		return head, begun, err
+	}
+	if !begun && to != 0 {
+		return head, begun, errors.New("that block is not kept any more")
+	}
+	if !begun {
+		for f := range r.state.rows { // only the goroutine that moves writes them
+			over[f] = nil
 		}
-		b := tx.Block
-		_, err := db.Exec(`INSERT INTO blocks (number, hash, parent, time) VALUES (?, ?, ?, ?)`,
-			b.Number, hex.EncodeToString(b.Hash[:]), hex.EncodeToString(b.Parent[:]), b.Time)
-		if err != nil || b.Number <= Depth {
-			return err
+		return head, begun, nil
+	}
+	list, err := pasts(r.db, int64(to))
+	for _, p := range list {
+		if _, lower := over[p.fact]; !lower {
+			over[p.fact] = p.row
 		}
-		for _, forget := range []string{`DELETE FROM undo WHERE number <= ?`, `DELETE FROM blocks WHERE number < ?`} {
-			if _, err := db.Exec(forget, b.Number-Depth); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return head, begun, err
 }
 
-func saveUndo(db *sql.Tx, number uint64, f fact) error {
-	_, err := db.Exec(`INSERT INTO undo (number, kind, key, body) VALUES (?, ?, ?,
-		(SELECT body FROM facts WHERE kind = ? AND key = ?))`, number, f.kind, f.key, f.kind, f.key)
-	return err
-}
-
-func writeFact(db *sql.Tx, f fact, v any) error {
-	if v == nil {
-		_, err := db.Exec(`DELETE FROM facts WHERE kind = ? AND key = ?`, f.kind, f.key)
-		return err
-	}
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = db.Exec(`INSERT INTO facts (kind, key, body) VALUES (?, ?, ?)
-		ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body`, f.kind, f.key, string(body))
-	return err
+// Fold adds one block.
+func (r *Registry) Fold(b Block, apply func(*Tx) error) error {
+	return r.Move(Move{Blocks: []Block{b}}, apply)
 }
 
 // Unwind takes back every block above number, which must be one that
-// [Registry.At] still knows, or 0 blocks below the first.
+// [Registry.At] still knows, or 0 for all of them. Nobody is [Registry.Fresh]
+// until the chain is looked at again.
 func (r *Registry) Unwind(number uint64) error {
-	back := map[fact]any{}
-	err := r.inTransaction(func(db *sql.Tx) error {
-		old, err := undone(db, number)
-		if err != nil {
-			return err
-		}
-		for f, v := range old {
-			if err := writeFact(db, f, v); err != nil {
-				return err
-			}
-			back[f] = v
-		}
-		for _, forget := range []string{`DELETE FROM undo WHERE number > ?`, `DELETE FROM blocks WHERE number > ?`} {
-			if _, err := db.Exec(forget, number); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("registry: unwind to block %d: %w", number, err)
-	}
-	head, begun, err := r.blockWhere(`ORDER BY number DESC LIMIT 1`)
-	if err != nil {
-		return fmt.Errorf("registry: unwind to block %d: %w", number, err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for f, v := range back {
-		r.state.put(f, v)
-	}
-	r.head, r.begun = head, begun
-	return nil
-}
-
-// undone is what each fact was at the end of block number: the lowest undo row
-// above it.
-func undone(db *sql.Tx, number uint64) (map[fact]any, error) {
-	rows, err := db.Query(`SELECT kind, key, body FROM undo WHERE number > ? ORDER BY number DESC`, number)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[fact]any{}
-	for rows.Next() {
-		var f fact
-		var body sql.NullString
-		if err := rows.Scan(&f.kind, &f.key, &body); err != nil {
-			return nil, err
-		}
-		out[f] = nil
-		if body.Valid {
-			if out[f], err = decode(f.kind, []byte(body.String)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return out, rows.Err()
-}
-
-func (r *Registry) inTransaction(do func(*sql.Tx) error) error {
-	db, err := r.db.Begin()
-	if err != nil {
-		return err
-	}
-	if err := do(db); err != nil {
-		db.Rollback()
-		return err
-	}
-	return db.Commit()
+	return r.Move(Move{Back: true, To: number}, nil)
 }

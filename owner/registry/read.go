@@ -30,7 +30,7 @@ func (r *Registry) Device(id uint64) (Device, bool) { return get[Device](r, devi
 func (r *Registry) DeviceByAddress(a sayso.Address) (Device, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return row[Device](r.state, devices, numberKey(r.state.deviceByAddress[a]))
+	return row[Device](r.state, devices, numberKey(newest(r.state.deviceByAddress, a)))
 }
 
 // Manufacturer finds a manufacturer by its token id.
@@ -61,9 +61,17 @@ func (r *Registry) Manufacturers() []Manufacturer {
 	return out
 }
 
-// Grant finds the grant of a vehicle to a grantee, expired ones too.
+// Grant finds the grant of a vehicle to a grantee as it stands at the head,
+// expired ones too, with what the grantee has in the final state.
 func (r *Registry) Grant(vehicle uint64, grantee sayso.Address) (Grant, bool) {
-	return get[Grant](r, grants, grantKey(vehicle, grantee))
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	key := grantKey(vehicle, grantee)
+	g, ok := row[Grant](r.state, grants, key)
+	if ok {
+		r.before(key, &g)
+	}
+	return g, ok
 }
 
 // Grants lists the grants of a vehicle, newest first, then by grantee.
@@ -72,7 +80,9 @@ func (r *Registry) Grants(vehicle uint64) []Grant {
 	defer r.mu.RUnlock()
 	var out []Grant
 	for grantee := range r.state.grantees[vehicle] {
-		if g, ok := row[Grant](r.state, grants, grantKey(vehicle, grantee)); ok {
+		key := grantKey(vehicle, grantee)
+		if g, ok := row[Grant](r.state, grants, key); ok {
+			r.before(key, &g)
 			out = append(out, g)
 		}
 	}
@@ -90,18 +100,23 @@ func (r *Registry) Licence(id uint64) (Licence, bool) {
 	return get[Licence](r, licences, numberKey(id))
 }
 
-// LicenceByClient finds a licence by its client id.
+// LicenceByClient finds a licence by its client id. Signers and redirect URIs
+// are those that stand at the head and in the final state.
 func (r *Registry) LicenceByClient(a sayso.Address) (Licence, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return row[Licence](r.state, licences, numberKey(r.state.licenceByClient[a]))
+	l, ok := row[Licence](r.state, licences, numberKey(newest(r.state.licenceByClient, a)))
+	if ok {
+		l = r.settled(l)
+	}
+	return l, ok
 }
 
 // LicenceByAlias finds a licence by its alias.
 func (r *Registry) LicenceByAlias(alias string) (Licence, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return row[Licence](r.state, licences, numberKey(r.state.licenceByAlias[alias]))
+	return row[Licence](r.state, licences, numberKey(newest(r.state.licenceByAlias, alias)))
 }
 
 // VehicleFilter narrows a list of vehicles; the members that are set must all

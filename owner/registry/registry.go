@@ -40,7 +40,7 @@ type ChainInfo struct {
 type Config struct {
 	Path          string // the SQLite file
 	Chain         ChainInfo
-	Confirmations uint64 // blocks on top of one before it is final; 0 on the embedded chain
+	Confirmations uint64 // blocks on top of one before it is final, at most Depth; 0 on the embedded chain
 }
 
 // Registry is the folded state. Reads are safe for concurrent use; one
@@ -49,16 +49,20 @@ type Registry struct {
 	cfg Config
 	db  *sql.DB
 
-	mu    sync.RWMutex
-	state *state
-	head  Block
-	begun bool      // a block has been folded
-	seen  time.Time // last successful look at the chain
+	mu     sync.RWMutex
+	state  *state
+	recent map[fact][]past // by fact, lowest block first: what it was before the blocks that are not final
+	head   Block
+	begun  bool      // a block has been folded
+	seen   time.Time // last successful look at the chain
 }
 
 // Open loads the registry, making the file where there is none. It refuses a
 // file that belongs to another chain or to other contracts.
 func Open(cfg Config) (*Registry, error) {
+	if cfg.Confirmations > Depth {
+		return nil, fmt.Errorf("registry: %d confirmations: at most %d", cfg.Confirmations, Depth)
+	}
 	db, err := sql.Open("sqlite", "file:"+cfg.Path+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		return nil, fmt.Errorf("registry: open %s: %w", cfg.Path, err)
@@ -128,6 +132,9 @@ func (r *Registry) loadFacts() error {
 func (r *Registry) loadHead() error {
 	b, ok, err := r.blockWhere(`ORDER BY number DESC LIMIT 1`)
 	r.head, r.begun = b, ok
+	if err == nil {
+		r.recent, err = r.loadRecent(r.db, b)
+	}
 	return err
 }
 
@@ -159,13 +166,6 @@ func (r *Registry) Head() (b Block, ok bool) {
 // At is a block that was folded and can still be unwound to.
 func (r *Registry) At(number uint64) (Block, bool, error) {
 	return r.blockWhere(`WHERE number = ?`, number)
-}
-
-// Final says whether a block is deep enough that a grant in it counts.
-func (r *Registry) Final(block uint64) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return block+r.cfg.Confirmations <= r.head.Number
 }
 
 // Looked notes a successful look at the chain, whether or not there was a new

@@ -59,9 +59,9 @@ type state struct {
 	vehicleIDs, deviceIDs, licenceIDs []uint64 // ascending
 	manufacturerIDs                   []uint64
 
-	deviceByAddress map[sayso.Address]uint64
-	licenceByClient map[sayso.Address]uint64
-	licenceByAlias  map[string]uint64
+	deviceByAddress map[sayso.Address][]uint64 // ascending; the last one answers
+	licenceByClient map[sayso.Address][]uint64
+	licenceByAlias  map[string][]uint64
 	vehiclesByOwner map[sayso.Address]map[uint64]bool
 	grantees        map[uint64]map[sayso.Address]bool // by vehicle
 	granted         map[sayso.Address]map[uint64]bool // by grantee
@@ -70,9 +70,9 @@ type state struct {
 func newState() *state {
 	return &state{
 		rows:            map[fact]any{},
-		deviceByAddress: map[sayso.Address]uint64{},
-		licenceByClient: map[sayso.Address]uint64{},
-		licenceByAlias:  map[string]uint64{},
+		deviceByAddress: map[sayso.Address][]uint64{},
+		licenceByClient: map[sayso.Address][]uint64{},
+		licenceByAlias:  map[string][]uint64{},
 		vehiclesByOwner: map[sayso.Address]map[uint64]bool{},
 		grantees:        map[uint64]map[sayso.Address]bool{},
 		granted:         map[sayso.Address]map[uint64]bool{},
@@ -103,15 +103,15 @@ func (s *state) link(row any) {
 		}
 	case *Device:
 		insert(&s.deviceIDs, r.ID)
-		s.deviceByAddress[r.Address] = r.ID
+		remember(s.deviceByAddress, r.Address, r.ID)
 	case *Grant:
 		add(s.grantees, r.Vehicle, r.Grantee)
 		add(s.granted, r.Grantee, r.Vehicle)
 	case *Licence:
 		insert(&s.licenceIDs, r.ID)
-		s.licenceByClient[r.ClientID] = r.ID
+		remember(s.licenceByClient, r.ClientID, r.ID)
 		if r.Alias != "" {
-			s.licenceByAlias[r.Alias] = r.ID
+			remember(s.licenceByAlias, r.Alias, r.ID)
 		}
 	}
 }
@@ -161,11 +161,28 @@ func drop[K, V comparable](m map[K]map[V]bool, k K, v V) {
 	}
 }
 
-// forget removes a look-up only where it still points at the row.
-func forget[K comparable](m map[K]uint64, k K, id uint64) {
-	if m[k] == id {
+// remember and forget keep the ids that a key stands for.
+func remember[K comparable](m map[K][]uint64, k K, id uint64) {
+	list := m[k]
+	insert(&list, id)
+	m[k] = list
+}
+
+func forget[K comparable](m map[K][]uint64, k K, id uint64) {
+	list := m[k]
+	if remove(&list, id); len(list) == 0 {
 		delete(m, k)
+		return
 	}
+	m[k] = list
+}
+
+// newest is the highest id of a key, 0 where it has none.
+func newest[K comparable](m map[K][]uint64, k K) uint64 {
+	if list := m[k]; len(list) > 0 {
+		return list[len(list)-1]
+	}
+	return 0
 }
 
 // row finds a row of a type.

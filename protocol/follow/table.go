@@ -262,8 +262,7 @@ func deviceMoved(tx *registry.Tx, a args) error {
 	return device(tx, a, "tokenId", func(d *registry.Device) { d.Owner, d.Beneficiary = to, to })
 }
 
-// permissionsSet replaces the grant of a grantee; none at all removes it. What
-// stood before counts with it until the block is final.
+// permissionsSet replaces the grant of a grantee; none at all removes it.
 func permissionsSet(vehicles sayso.Address) func(*registry.Tx, args) error {
 	return func(tx *registry.Tx, a args) error {
 		id, grantee, err := grantOf(vehicles, a)
@@ -278,13 +277,8 @@ func permissionsSet(vehicles sayso.Address) func(*registry.Tx, args) error {
 			tx.DeleteGrant(id, grantee)
 			return nil
 		}
-		old, there := tx.Grant(id, grantee)
-		before := old.Right
-		if there && !tx.Final(old.Block) {
-			before = before.Both(old.Before) // the old grant does not count by itself yet
-		}
 		g := registry.Grant{
-			Vehicle: id, Grantee: grantee, Before: before,
+			Vehicle: id, Grantee: grantee,
 			Right:  registry.Right{Permissions: fmt.Sprintf("0x%x", permissions), Expires: a.seconds("expiration")},
 			Source: a.text("source"), CreatedAt: tx.Block.Time, Block: tx.Block.Number,
 		}
