@@ -92,9 +92,10 @@ func (a *answers) signalsLatest(c *graphql.Call, _ any, f *graphql.Field) (any, 
 			selected[x] = true
 		}
 	}
-	exact, _ := r.see(a.access[a.fix.Name])
+	_, exact := r.see(a.access[a.fix.Name])
+	_, rough := r.verdict.Approximate()
 	now, err := r.newest(c, func(x *access) bool {
-		return selected[x] || all && (!x.signal.Computed() || exact == consent.Refuse)
+		return selected[x] || all && (!x.signal.Computed() || !slices.Equal(exact, rough))
 	})
 	if err != nil {
 		return nil, err
