@@ -37,6 +37,8 @@ type Verdict struct {
 	Owner   bool    // the principal owns the vehicle now
 	Rights  []Right // ascending by epoch; an epoch that is not there is refused
 	Reason  Reason
+	Events  []EventRight // ascending by epoch
+	Paper   Reason       // why the document behind the grant adds nothing; empty where it does, or there is none
 }
 
 // State is what the decision is taken from; [registry.Registry] is one.
@@ -52,7 +54,8 @@ type State interface {
 //   - Owners see everything of every time at which they owned it, also after
 //     they sold it.
 //   - A grantee sees what the current owner granted, of the current ownership,
-//     until the grant expires, is revoked, or the vehicle changes hands.
+//     until the grant expires, is revoked, or the vehicle changes hands. What
+//     the document behind the grant says comes on top, where s has [Papers].
 //   - What a grantee sees is what the final state and the head both give: a
 //     grant or a purchase counts once its block is final, a revocation or a
 //     sale when its block is seen.
@@ -84,6 +87,7 @@ func decide(s State, who sayso.Address, v *registry.Vehicle, now time.Time) Verd
 			continue
 		}
 		verdict.Rights = append(verdict.Rights, Right{uint32(i + 1), sayso.AllPermissions()})
+		verdict.Events = append(verdict.Events, EventRight{Epoch: uint32(i + 1), All: true})
 	}
 	current := v.Epoch()
 	if n := len(verdict.Rights); n > 0 && verdict.Rights[n-1].Epoch == current && !v.Burned {
@@ -91,6 +95,7 @@ func decide(s State, who sayso.Address, v *registry.Vehicle, now time.Time) Verd
 		return verdict
 	}
 	granted, reason := granted(s, v, who, now)
+	granted = granted.Or(verdict.paper(s, v, who, now))
 	if !granted.Empty() {
 		verdict.Rights = append(verdict.Rights, Right{current, granted})
 	}

@@ -125,14 +125,15 @@ func (r Right) Set() sayso.Permissions {
 // Grant is a permission record of a vehicle for a grantee, at the vehicle's
 // current grant version. A transfer of the vehicle ends it.
 type Grant struct {
-	Vehicle   uint64        `json:"vehicle"`
-	Grantee   sayso.Address `json:"grantee"`
-	Right                   // as of Block
-	Before    Right         `json:"-"` // what the grantee has in the final state; only what both give counts
-	Source    string        `json:"source"`
-	Template  string        `json:"template,omitempty"` // decimal; "" = none
-	CreatedAt int64         `json:"createdAt"`
-	Block     uint64        `json:"block"`
+	Vehicle      uint64        `json:"vehicle"`
+	Grantee      sayso.Address `json:"grantee"`
+	Right                      // as of Block
+	Before       Right         `json:"-"` // what the grantee has in the final state; only what both give counts
+	Source       string        `json:"source"`
+	SourceBefore string        `json:"-"`                  // the source in the final state
+	Template     string        `json:"template,omitempty"` // decimal; "" = none
+	CreatedAt    int64         `json:"createdAt"`
+	Block        uint64        `json:"block"`
 }
 
 // Licence is an app: a developer licence with its signers and redirect URIs,

@@ -72,7 +72,7 @@ func finalRow[T any](r *Registry, f fact) (out T, ok bool) {
 // ownership under which that was granted has ended, and nothing where the file
 // does not tell because the confirmations were fewer when it was written.
 func (r *Registry) before(key string, g *Grant) {
-	g.Before = Right{}
+	g.Before, g.SourceBefore = Right{}, ""
 	last, ok := finalRow[Grant](r, fact{grants, key})
 	if !ok || !r.final(last.Block, r.head) {
 		return
@@ -80,7 +80,7 @@ func (r *Registry) before(key string, g *Grant) {
 	then, ok := finalRow[Vehicle](r, fact{vehicles, numberKey(g.Vehicle)})
 	now, _ := row[Vehicle](r.state, vehicles, numberKey(g.Vehicle))
 	if ok && then.Epoch() == now.Epoch() {
-		g.Before = last.Right
+		g.Before, g.SourceBefore = last.Right, last.Source
 	}
 }
 

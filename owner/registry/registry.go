@@ -34,6 +34,7 @@ type ChainInfo struct {
 	AftermarketDevice sayso.Address `json:"aftermarketDevice"`
 	Grants            sayso.Address `json:"grants"`
 	DevLicense        sayso.Address `json:"devLicense"`
+	Templates         sayso.Address `json:"templates,omitzero"` // zero where the chain has none
 }
 
 // Config says where the registry lives and what it follows.

@@ -19,6 +19,7 @@ const (
 	devices       kind = "device"
 	grants        kind = "grant"
 	licences      kind = "licence"
+	templates     kind = "template"
 )
 
 // fact names one row: kind and primary key in text form.
@@ -47,6 +48,8 @@ func decode(k kind, body []byte) (any, error) {
 		return read(&Grant{})
 	case licences:
 		return read(&Licence{})
+	case templates:
+		return read(&Template{})
 	}
 	return nil, fmt.Errorf("registry: unknown kind of fact %q", k)
 }

@@ -22,7 +22,7 @@ const transfer = "Transfer(address indexed from, address indexed to, uint256 ind
 // emits Transfer from the zero address before or after the node event; the
 // node event alone counts.
 func table(chain registry.ChainInfo) []event {
-	return []event{
+	list := []event{
 		{onRegistry, "ManufacturerNodeMinted(string name, uint256 tokenId, address indexed owner)", manufacturerMinted},
 		{onManufacturer, transfer, manufacturerMoved},
 
@@ -56,6 +56,10 @@ func table(chain registry.ChainInfo) []event {
 		{onLicense, "RedirectUriDisabled(uint256 indexed tokenId, string uri)", licence(redirectDisabled)},
 		{onLicense, transfer, licence(licenceMoved)},
 	}
+	if !chain.Templates.IsZero() {
+		list = append(list, templateTable()...)
+	}
+	return list
 }
 
 func missing(what string, id uint64) error {
