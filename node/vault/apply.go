@@ -93,24 +93,18 @@ func (a *applying) raise(p *part) error {
 		a.touched[own] = t
 	}
 	t.slot = p.slot
-	if p.rows != nil {
-		row := Row{Source: p.source, Seq: p.seq}
-		for i := range p.rows {
-			row.Signal, row.Time, row.Value = p.rows[i].Signal, p.rows[i].Time, p.rows[i].Value
-			t.rows.raise(&row)
+	if p.rows == nil {
+		a.key = p.append(a.key[:0])
+		plain, err := a.v.keys.open(nil, p.sealed, a.key, own)
+		if err != nil {
+			return err
 		}
-		return nil
+		if p.source, p.rows, err = readingsOf(plain, &p.place); err != nil {
+			return err
+		}
 	}
-	a.key = p.append(a.key[:0])
-	plain, err := a.v.keys.open(nil, p.sealed, a.key, own)
-	if err != nil {
-		return err
-	}
-	rows, err := decodeBlock(nil, plain, p.hour, p.seq, nil, minInstant, maxInstant)
-	for i := range rows {
-		t.rows.raise(&rows[i])
-	}
-	return err
+	t.rows.raise(p.source, p.seq, p.rows)
+	return nil
 }
 
 // erase forgets what the group and the engine have of an owner.
@@ -159,6 +153,10 @@ func (a *applying) commit(at position) error {
 	}
 	for own := range a.erased {
 		a.v.latest.drop(own)
+		select {
+		case a.v.purges <- own:
+		default: // Pebble drops what a range deletion covers by itself, later
+		}
 	}
 	for own, t := range a.touched {
 		a.v.latest.put(own, slices.Clip(t.rows))

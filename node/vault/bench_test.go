@@ -88,3 +88,91 @@ func BenchmarkCommit(b *testing.B) {
 		})
 	}
 }
+
+// benchDay keeps 24 h of one car at 10 s with 20 signals, and 49 other cars
+// that send once a minute.
+func benchDay(b *testing.B) *Vault {
+	v := testOpen(b, benchConfig(b))
+	ctx := context.Background()
+	var wg sync.WaitGroup
+	for w := range 32 {
+		wg.Go(func() {
+			for n := w; n < 8640; n += 32 {
+				if _, err := v.Commit(ctx, benchDeposit(1, n)); err != nil {
+					b.Error(err)
+				}
+				if n%6 == 0 {
+					if _, err := v.Commit(ctx, benchDeposit(uint64(2+n/6%49), n)); err != nil {
+						b.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return v
+}
+
+// BenchmarkRead measures the reads of one car against 24 h of rows that nothing
+// has packed yet.
+func BenchmarkRead(b *testing.B) {
+	v := benchDay(b)
+	ctx := context.Background()
+	view := View{Vehicle: 1, Epochs: []uint32{1}}
+	from := sayso.Instant(1_700_000_000_000_000)
+	to := from + 24*hour
+	report := func(b *testing.B, rows int) {
+		if rows == 0 {
+			b.Fatal("no rows")
+		}
+	}
+	b.Run("latest=all", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			rows, err := v.Latest(ctx, view, nil)
+			if err != nil || len(rows) != 20 {
+				b.Fatal(len(rows), err)
+			}
+		}
+	})
+	b.Run("latest=cold", func(b *testing.B) {
+		for b.Loop() {
+			v.latest.drop(owner{1, 1})
+			rows, err := v.Latest(ctx, view, nil)
+			if err != nil || len(rows) != 20 {
+				b.Fatal(len(rows), err)
+			}
+		}
+	})
+	cols := []Column{{Signal: 1, Agg: Avg}, {Signal: 7, Agg: Avg}, {Signal: 20, Agg: Avg}}
+	b.Run("buckets=24h-3signals", func(b *testing.B) {
+		for b.Loop() {
+			out, err := v.Buckets(ctx, view, cols, from, to, hour)
+			if err != nil {
+				b.Fatal(err)
+			}
+			report(b, len(out))
+		}
+	})
+	b.Run("buckets=1h-3signals", func(b *testing.B) {
+		for b.Loop() {
+			out, err := v.Buckets(ctx, view, cols, from, from+hour, hour/60)
+			if err != nil {
+				b.Fatal(err)
+			}
+			report(b, len(out))
+		}
+	})
+	b.Run("scan=24h-all", func(b *testing.B) {
+		for b.Loop() {
+			n := 0
+			if err := v.Scan(ctx, view, nil, from, to, func(Row) bool { n++; return true }); err != nil {
+				b.Fatal(err)
+			}
+			report(b, n)
+		}
+	})
+	if err := v.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -125,3 +125,16 @@ func decodeBlock(rows []Row, b []byte, h uint32, seq uint64, want signalSet, fro
 	}
 	return rows, nil
 }
+
+// readingsOf gives the source and the readings of a block.
+func readingsOf(b []byte, p *place) (source sayso.Address, out []sayso.Reading, err error) {
+	rows, err := decodeBlock(nil, b, p.hour, p.seq, nil, minInstant, maxInstant)
+	if err != nil || len(rows) == 0 {
+		return source, nil, err
+	}
+	out = make([]sayso.Reading, len(rows))
+	for i := range rows {
+		out[i] = sayso.Reading{Signal: rows[i].Signal, Epoch: p.epoch, Time: rows[i].Time, Value: rows[i].Value}
+	}
+	return rows[0].Source, out, nil
+}

@@ -264,8 +264,9 @@ func TestEnvelopeGivesBackWhatItTook(t *testing.T) {
 func TestLatestGivesBackWhatItTook(t *testing.T) {
 	rows := latestRows{}
 	for i := range 60 {
-		rows.raise(&Row{
-			Signal: sayso.SignalID(i * i % 37), Time: sayso.Instant(i*1000 - 20_000), Source: sayso.Address{byte(i % 3)}, Seq: uint64(i), Value: sayso.NumberValue(float64(i) / 7),
+		rows.raise(sayso.Address{byte(i % 3)}, uint64(i), []sayso.Reading{
+			{Signal: sayso.SignalID(i * i % 37), Time: sayso.Instant(i*1000 - 20_000), Value: sayso.NumberValue(float64(i) / 7)},
+			{Signal: 5, Time: sayso.Instant(i), Value: sayso.TextValue("x")},
 		})
 	}
 	if !slices.IsSortedFunc(rows, func(a, b Row) int { return orderLatest(&a, &b) }) {

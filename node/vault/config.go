@@ -25,9 +25,9 @@ type Config struct {
 	CommitWindow  time.Duration // 0: a group is what came while the last one was synced; otherwise wait so long for more
 	CommitTimeout time.Duration // 2 s: then Commit answers Busy
 	QueueBytes    int64         // 32 MiB: more waiting than that is Busy
-	SegmentBytes  int64         // 64 MiB: size of a log segment
+	SegmentBytes  int64         // 32 MiB: size of a log segment
 	CacheBytes    int64         // 64 MiB: block cache of the engine
-	MemTableBytes uint64        // 32 MiB: write buffer of the engine, of which there are at most four
+	MemTableBytes uint64        // 16 MiB: write buffer of the engine, of which there are at most four
 	LatestEntries int           // 65,536: vehicles whose latest values are held decoded
 	KeyEntries    int           // 65,536: data keys held unwrapped
 	MinFreeBytes  uint64        // the larger of 5 % and 2 GiB: less free space than that is Full; 1 turns it off
@@ -48,9 +48,9 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.CommitTimeout, 2*time.Second)
 	def(&c.QueueBytes, 32<<20)
-	def(&c.SegmentBytes, 64<<20)
+	def(&c.SegmentBytes, 32<<20)
 	def(&c.CacheBytes, 64<<20)
-	def(&c.MemTableBytes, 32<<20)
+	def(&c.MemTableBytes, 16<<20)
 	def(&c.LatestEntries, 1<<16)
 	def(&c.KeyEntries, 1<<16)
 	return c

@@ -294,10 +294,8 @@ func (e *Entry) take(p *place, plain []byte) error {
 		e.Stored = s
 		return err
 	case kindReadings:
-		rows, err := decodeBlock(nil, plain, p.hour, p.seq, nil, minInstant, maxInstant)
-		for _, r := range rows {
-			e.Readings = append(e.Readings, sayso.Reading{Signal: r.Signal, Epoch: p.epoch, Time: r.Time, Value: r.Value})
-		}
+		_, rows, err := readingsOf(plain, p)
+		e.Readings = append(e.Readings, rows...)
 		return err
 	case kindEvent:
 		row, err := getEvent(plain, p)

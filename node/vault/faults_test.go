@@ -291,24 +291,26 @@ func TestErasedKeysAreGone(t *testing.T) {
 		fs, wrapped := build()
 		rng := rand.New(rand.NewPCG(uint64(stop), 3))
 		var left *vfs.MemFS
-		ops, armed, told, toldThen := 0, false, false, false
+		var armed, told atomic.Bool
+		ops, toldThen := 0, false
 		v := open(t, config(t, tapFS(fs, func() {
-			if !armed || left != nil {
+			if !armed.Load() || left != nil {
 				return
 			}
 			if ops++; ops == stop {
 				left = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
-				toldThen = told
+				toldThen = told.Load()
 			}
 		})))
-		armed = true
+		armed.Store(true)
 		if err := v.Erase(context.Background(), 1, 1); err != nil {
 			t.Fatal(err)
 		}
-		told = true
+		told.Store(true)
 		if err := v.Close(); err != nil {
 			t.Fatal(err)
 		}
+		armed.Store(false)
 		if left == nil {
 			left, toldThen = fs, true
 		}

@@ -3,10 +3,12 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // maxClosed is how many full segments may wait for Pebble to flush by itself
@@ -30,6 +32,8 @@ func (v *Vault) keep() {
 			v.watchSpace()
 			v.housekeep(v.checkpoint)
 		case <-v.kicks:
+		case own := <-v.purges:
+			v.housekeep(func() error { return v.purge(own) })
 		}
 		v.housekeep(v.prepare)
 	}
@@ -43,6 +47,23 @@ func (v *Vault) housekeep(chore func() error) {
 	if err := chore(); err != nil {
 		v.fail(err)
 	}
+}
+
+// purge rewrites the files that hold what was erased. Its keys are destroyed
+// already; this gives the space back and leaves nothing to keys that may leak.
+func (v *Vault) purge(own owner) error {
+	for _, kind := range dataKinds {
+		start := appendPrefix(nil, kind, own.vehicle, own.epoch)
+		err := v.db.Compact(context.Background(), start, after(start), false)
+		switch {
+		case vfs.IsNoSpaceError(err):
+			v.setFull(fullEngine, true)
+			return nil
+		case err != nil:
+			return fmt.Errorf("vault: purging: %w", err)
+		}
+	}
+	return nil
 }
 
 // prepare has the next segment ready, or notes that there is no space for one.

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -19,7 +20,7 @@ func orderLatest(a, b *Row) int {
 	if c := cmp.Compare(a.Signal, b.Signal); c != 0 {
 		return c
 	}
-	return slices.Compare(a.Source[:], b.Source[:])
+	return bytes.Compare(a.Source[:], b.Source[:])
 }
 
 // absent says whether a value is a position that means no position.
@@ -27,19 +28,45 @@ func absent(v *sayso.Value) bool {
 	return v.Kind == sayso.Position && v.Location.Latitude == 0 && v.Location.Longitude == 0
 }
 
-// raise takes a reading in if it is later than what is there. The slice must
-// be the caller's own.
-func (l *latestRows) raise(r *Row) {
-	if absent(&r.Value) {
-		return
+// raise takes readings in that are later than what is there. The slice must be
+// the caller's own. Readings that ascend by signal are met without searching.
+func (l *latestRows) raise(source sayso.Address, seq uint64, in []sayso.Reading) {
+	at := 0
+	for i := range in {
+		r := &in[i]
+		if absent(&r.Value) {
+			continue
+		}
+		row := Row{Signal: r.Signal, Time: r.Time, Source: source, Seq: seq, Value: r.Value}
+		if at >= len(*l) || orderLatest(&(*l)[at], &row) != 0 {
+			var ok bool
+			if at, ok = l.find(&row); !ok {
+				*l = slices.Insert(*l, at, row)
+				at++
+				continue
+			}
+		}
+		if old := &(*l)[at]; row.Time > old.Time || row.Time == old.Time && row.Seq < old.Seq {
+			*old = row
+		}
+		at++
 	}
-	i, ok := slices.BinarySearchFunc(*l, r, func(e Row, r *Row) int { return orderLatest(&e, r) })
-	switch {
-	case !ok:
-		*l = slices.Insert(*l, i, *r)
-	case r.Time > (*l)[i].Time || r.Time == (*l)[i].Time && r.Seq < (*l)[i].Seq:
-		(*l)[i] = *r
+}
+
+func (l *latestRows) find(r *Row) (int, bool) {
+	low, high := 0, len(*l)
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		switch c := orderLatest(&(*l)[mid], r); {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			low = mid + 1
+		default:
+			high = mid
+		}
 	}
+	return low, false
 }
 
 // appendLatest writes: format, the sources, the greatest time and sequence,

@@ -24,8 +24,8 @@ func Open(cfg Config) (*Vault, error) {
 	v := &Vault{
 		cfg: cfg, latest: newLRU[owner, latestRows](cfg.LatestEntries),
 		wake: make(chan struct{}, 1), groups: make(chan groupOut, 2),
-		inflight: make(map[[16]byte]*pending),
-		applied:  make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}),
+		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256),
+		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}),
 	}
 	first := make(chan struct{})
 	v.changed.Store(&first)
@@ -206,7 +206,7 @@ func (a *applying) replay(g *group, rec *record) error {
 	return a.commit(position{g.number, g.lastSeq, g.link})
 }
 
-// ready has a segment to write to, the next one prepared, and a checkpoint.
+// ready has a segment to write to and a checkpoint.
 func (v *Vault) ready() error {
 	j := v.journal
 	if j.file == nil {
@@ -222,7 +222,8 @@ func (v *Vault) ready() error {
 		return fmt.Errorf("vault: %w", err)
 	}
 	v.watchSpace()
-	return v.prepare()
+	v.kick() // the next segment is prepared while the first senders come
+	return nil
 }
 
 func (v *Vault) appliedPosition() (p position, err error) {

@@ -45,6 +45,7 @@ type Vault struct {
 	flight   sync.Mutex
 	inflight map[[16]byte]*pending
 
+	purges  chan owner // what was erased, for keep to remove from the files
 	seq     atomic.Uint64
 	end     atomic.Pointer[logEnd]
 	failed  atomic.Pointer[error]
