@@ -51,6 +51,40 @@ func (c *Client) Chain(ctx context.Context) (Chain, error) {
 // time of a block.
 const ahead = 2 * time.Second
 
+// Part is one thing that must work for a node to be ready.
+type Part struct {
+	Ready bool   `json:"ready"`
+	Why   string `json:"why,omitempty"`
+}
+
+// Ready is what a node says of itself.
+type Ready struct {
+	Ready bool            `json:"ready"`
+	Parts map[string]Part `json:"parts"`
+}
+
+// Ready asks what works. That something does not is no error.
+func (c *Client) Ready(ctx context.Context) (Ready, error) {
+	var out Ready
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+"/ready", nil)
+	if err != nil {
+		return out, err
+	}
+	res, err := c.HTTP.Do(req)
+	if err != nil {
+		return out, c.unreachable(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&out); err != nil {
+		return out, fmt.Errorf("%s/ready is not a node's: %w", c.Base, err)
+	}
+	return out, nil
+}
+
+func (c *Client) unreachable(err error) error {
+	return &sayso.Error{Op: "client", Fault: sayso.Busy, Message: fmt.Sprintf("no node answers at %s: start one with `sayso run`, or name it with --node URL", c.Base), Err: err}
+}
+
 // Await returns when the node has seen a block and the clock has reached the
 // block's time, which may lie a second ahead: a pairing or a purchase counts
 // from then on, so that a reading of an earlier moment is not part of it.
@@ -166,7 +200,7 @@ func (c *Client) do(ctx context.Context, method, path, token string, headers map
 	}
 	res, err := c.HTTP.Do(req)
 	if err != nil {
-		return &sayso.Error{Op: "client", Fault: sayso.Busy, Message: fmt.Sprintf("no node answers at %s: start one with `sayso run`, or name it with --node URL", c.Base), Err: err}
+		return c.unreachable(err)
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 256<<20))

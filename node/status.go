@@ -9,20 +9,14 @@ import (
 	"sayso/owner/registry"
 )
 
-// part is one thing that must work for the node to be ready.
-type part struct {
-	Ready bool   `json:"ready"`
-	Why   string `json:"why,omitempty"`
-}
-
 // status says what is ready and, of what is not, why.
-func (n *Node) status() (ready bool, parts map[string]part) {
-	parts = map[string]part{"http": {Ready: true}, "vault": {Ready: true}, "chain": {Ready: true}}
+func (n *Node) status() (ready bool, parts map[string]client.Part) {
+	parts = map[string]client.Part{"http": {Ready: true}, "vault": {Ready: true}, "chain": {Ready: true}}
 	if err := n.Vault.Err(); err != nil {
-		parts["vault"] = part{Why: err.Error()}
+		parts["vault"] = client.Part{Why: err.Error()}
 	}
 	if !n.Registry.Fresh(n.Clock.Now()) {
-		parts["chain"] = part{Why: fmt.Sprintf("no successful look at %s for %s: reads of data are refused, devices already known may go on sending", n.Client.Name(), registry.Horizon)}
+		parts["chain"] = client.Part{Why: fmt.Sprintf("no successful look at %s for %s: reads of data are refused, devices already known may go on sending", n.Client.Name(), registry.Horizon)}
 	}
 	ready = true
 	for _, p := range parts {
@@ -38,7 +32,7 @@ func (n *Node) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if !ready {
 		code = http.StatusServiceUnavailable
 	}
-	answer(w, code, map[string]any{"ready": ready, "parts": parts})
+	answer(w, code, client.Ready{Ready: ready, Parts: parts})
 }
 
 // serveChain tells which chain the node follows and how far it has come.

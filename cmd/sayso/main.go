@@ -34,6 +34,7 @@ type cli struct {
 	Ask     askCmd     `cmd:"" help:"Ask about a vehicle, as its owner or as an app."`
 	Send    sendCmd    `cmd:"" help:"Send readings as a device."`
 	Replay  replayCmd  `cmd:"" help:"Send a recording as a device: a candump log, a CSV or CloudEvents."`
+	Doctor  doctorCmd  `cmd:"" help:"Look at a node and explain what is not well, with a command that helps."`
 	Config  configCmd  `cmd:"" help:"Show the effective settings and where each came from."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }
