@@ -169,6 +169,40 @@ func (r *Registry) At(number uint64) (Block, bool, error) {
 	return r.blockWhere(`WHERE number = ?`, number)
 }
 
+// Genesis is the hash of block 0 of the chain that the facts came from; ok is
+// false before [Registry.PinGenesis].
+func (r *Registry) Genesis() (hash [32]byte, ok bool, err error) {
+	var text string
+	err = r.db.QueryRow(`SELECT body FROM meta WHERE name = 'genesis'`).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return hash, false, nil
+	}
+	if err == nil {
+		_, err = hex.Decode(hash[:], []byte(text))
+	}
+	return hash, err == nil, err
+}
+
+// PinGenesis binds the facts to the chain with that block 0.
+func (r *Registry) PinGenesis(hash [32]byte) error {
+	_, err := r.db.Exec(`INSERT INTO meta (name, body) VALUES ('genesis', ?)`, hex.EncodeToString(hash[:]))
+	return err
+}
+
+// Path is the file of the registry.
+func (r *Registry) Path() string { return r.cfg.Path }
+
+// Confirmations is how many blocks lie on top of one that is final.
+func (r *Registry) Confirmations() uint64 { return r.cfg.Confirmations }
+
+// Blind ends what the last look at the chain was good for: nobody is [Registry.Fresh]
+// until the next one.
+func (r *Registry) Blind() {
+	r.mu.Lock()
+	r.seen = time.Time{}
+	r.mu.Unlock()
+}
+
 // Looked notes a successful look at the chain, whether or not there was a new
 // block.
 func (r *Registry) Looked(now time.Time) {

@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS undo (
   body   TEXT,
   PRIMARY KEY (number, kind, key)
 );
--- Chain id and contract addresses that the facts belong to, and the highest
--- wall time that a decision was taken at.
+-- Chain id and contract addresses that the facts belong to, the hash of block 0
+-- of that chain, and the highest time that a decision was taken at.
 CREATE TABLE IF NOT EXISTS meta (
   name TEXT PRIMARY KEY,
   body TEXT NOT NULL

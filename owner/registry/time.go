@@ -20,7 +20,8 @@ const markEvery = 5 * time.Second
 type Clock struct {
 	r     *Registry
 	wall  clock.Clock
-	high  time.Time
+	high  time.Time // the highest time told
+	walls time.Time // highest wall time, at the start the mark
 	saved time.Time
 }
 
@@ -37,7 +38,7 @@ func (r *Registry) Clock(wall clock.Clock) (*Clock, error) {
 	}
 	micros, err := strconv.ParseInt(text, 10, 64)
 	c.high = time.UnixMicro(micros).UTC()
-	c.saved = c.high
+	c.saved, c.walls = c.high, c.high
 	return c, err
 }
 
@@ -46,6 +47,9 @@ func (c *Clock) Now() time.Time {
 	now := c.wall.Now().UTC()
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
+	if now.After(c.walls) {
+		c.walls = now
+	}
 	if c.r.begun {
 		if head := time.Unix(c.r.head.Time, 0).UTC(); head.After(now) {
 			now = head
@@ -55,6 +59,15 @@ func (c *Clock) Now() time.Time {
 		c.high = now
 	}
 	return c.high
+}
+
+// Wall is the highest wall time seen, whatever the time of the head block: what
+// a new block's time is judged by.
+func (c *Clock) Wall() time.Time {
+	c.Now()
+	c.r.mu.RLock()
+	defer c.r.mu.RUnlock()
+	return c.walls
 }
 
 // Mark writes the highest time told, if it has moved since the last mark. The

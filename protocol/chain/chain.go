@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -34,24 +36,34 @@ type Client struct {
 	name string
 }
 
-// Block is what a follower needs of a block header. The hash is the one the node
-// states, so chains with extra header fields work.
-type Block struct {
-	Number uint64
-	Hash   common.Hash
-	Parent common.Hash
-	Time   uint64 // seconds since 1970
-}
-
 // Dial connects to an http(s):// or ws(s):// JSON-RPC endpoint.
 func Dial(ctx context.Context, rawURL string) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	c, err := rpc.DialContext(ctx, rawURL)
+	c, err := rpc.DialOptions(ctx, rawURL, rpc.WithHTTPClient(&http.Client{Transport: capped{http.DefaultTransport}}))
 	if err != nil {
 		return nil, (&Client{name: displayURL(rawURL)}).fail("dial", err)
 	}
 	return New(c, rawURL), nil
+}
+
+// maxAnswer is the most that one answer over HTTP may hold. The receipts of a
+// full block take some 2 MB.
+const maxAnswer = 64 << 20
+
+// capped ends answers that are too long, so that an endpoint cannot fill the
+// memory within the time that a call has.
+type capped struct{ next http.RoundTripper }
+
+func (t capped) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.next.RoundTrip(r)
+	if err == nil {
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(res.Body, maxAnswer), res.Body}
+	}
+	return res, err
 }
 
 // New wraps an RPC connection. The name, usually its URL, appears in errors
@@ -123,38 +135,6 @@ func (c *Client) ChainID(ctx context.Context) (*big.Int, error) {
 	return id.ToInt(), err
 }
 
-// Head is the newest block.
-func (c *Client) Head(ctx context.Context) (Block, error) {
-	return c.block(ctx, "eth_getBlockByNumber", "latest")
-}
-
-// HeaderByNumber is the canonical block of that number. A number above the head
-// is sayso.NotFound.
-func (c *Client) HeaderByNumber(ctx context.Context, number uint64) (Block, error) {
-	return c.block(ctx, "eth_getBlockByNumber", hexutil.EncodeUint64(number))
-}
-
-// HeaderByHash is the block with that hash, canonical or not.
-func (c *Client) HeaderByHash(ctx context.Context, hash common.Hash) (Block, error) {
-	return c.block(ctx, "eth_getBlockByHash", hash)
-}
-
-func (c *Client) block(ctx context.Context, method string, which any) (Block, error) {
-	var b *struct {
-		Number     *hexutil.Uint64 `json:"number"`
-		Hash       *common.Hash    `json:"hash"`
-		ParentHash common.Hash     `json:"parentHash"`
-		Timestamp  hexutil.Uint64  `json:"timestamp"`
-	}
-	if err := c.do(ctx, &b, method, which, false); err != nil {
-		return Block{}, err
-	}
-	if b == nil || b.Number == nil || b.Hash == nil {
-		return Block{}, c.fail(method, ethereum.NotFound)
-	}
-	return Block{Number: uint64(*b.Number), Hash: *b.Hash, Parent: b.ParentHash, Time: uint64(b.Timestamp)}, nil
-}
-
 // Logs are the logs of one block (by hash) or of a range, filtered by address
 // and topics, in chain order.
 func (c *Client) Logs(ctx context.Context, q ethereum.FilterQuery) ([]types.Log, error) {
@@ -197,8 +177,19 @@ func (c *Client) CallMsg(ctx context.Context, msg ethereum.CallMsg, block *commo
 // CodeAt is the code of a contract on the newest block; empty for an account
 // without code.
 func (c *Client) CodeAt(ctx context.Context, account common.Address) ([]byte, error) {
+	return c.code(ctx, account, "latest")
+}
+
+// HasCode says whether an account was a contract at the end of a block. Nodes
+// that do not keep old states refuse that for old blocks.
+func (c *Client) HasCode(ctx context.Context, account common.Address, number uint64) (bool, error) {
+	code, err := c.code(ctx, account, hexutil.EncodeUint64(number))
+	return len(code) > 0, err
+}
+
+func (c *Client) code(ctx context.Context, account common.Address, block string) ([]byte, error) {
 	var code hexutil.Bytes
-	err := c.do(ctx, &code, "eth_getCode", account, "latest")
+	err := c.do(ctx, &code, "eth_getCode", account, block)
 	return code, err
 }
 

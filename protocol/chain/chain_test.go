@@ -221,23 +221,6 @@ func TestErrorsNameTheNode(t *testing.T) {
 	}
 }
 
-func TestBlockIsReadAsTheNodeStatesIt(t *testing.T) {
-	hash, parent := common.HexToHash("0xaa"), common.HexToHash("0xbb")
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":{"number":"0x10","hash":%q,"parentHash":%q,"timestamp":"0x20","l1BlockNumber":"0x1"}}`, hash, parent)
-	}))
-	defer srv.Close()
-	c, err := Dial(t.Context(), srv.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if got, err := c.HeaderByNumber(t.Context(), 16); err != nil || got != (Block{16, hash, parent, 32}) {
-		t.Errorf("%+v, %v", got, err)
-	}
-}
-
 // A Sender is what protocol/abi.Deploy asks for.
 var _ interface {
 	Create(ctx context.Context, initCode []byte) (common.Address, error)
