@@ -52,6 +52,30 @@ contract CidCodecTest {
         vm.assertEq(CidCodec.unpack(CidCodec.TEXT, 0), "", "a text has no digest");
     }
 
+    /// @dev The halves of a base58 number carry into the header only for small digests.
+    function test_extremeDigests() public view {
+        bytes32[4] memory digests = [bytes32(0), bytes32(uint256(1)), bytes32(type(uint256).max), bytes32(uint256(1) << 255)];
+        for (uint256 i = 0; i < digests.length; ++i) {
+            for (uint8 kind = CidCodec.V0; kind <= CidCodec.V1_RAW_IPFS; ++kind) {
+                check(CidCodec.unpack(kind, digests[i]), kind, digests[i]);
+            }
+        }
+    }
+
+    /// @dev A byte above 127 is no digit, although its lower seven bits are one.
+    function test_highBytesAreNoDigits() public view {
+        for (uint8 kind = CidCodec.V0; kind <= CidCodec.V1_RAW_IPFS; ++kind) {
+            bytes memory text = bytes(CidCodec.unpack(kind, keccak256("x")));
+            for (uint256 back = 1; back <= 40; back += 3) {
+                bytes1 was = text[text.length - back];
+                text[text.length - back] = was | 0x80;
+                (uint8 got,) = this.pack(string(text));
+                vm.assertEq(got, CidCodec.TEXT, "kind");
+                text[text.length - back] = was;
+            }
+        }
+    }
+
     /// @dev Every digest in every spelling comes back as it was.
     function testFuzz_everyDigest(bytes32 digest, uint8 which) public view {
         uint8 kind = 1 + which % 6;
