@@ -1,7 +1,6 @@
 package ask
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -38,12 +37,8 @@ func (g *groups) add(epochs []uint32, c vault.Column, slot int) {
 	*g = append(*g, group{epochs, []vault.Column{c}, []int{slot}})
 }
 
-// buckets is the answer of signals. Values and Has of a bucket are by slot,
-// from 0.
-type buckets []vault.Bucket
-
-func (b buckets) Len() int     { return len(b) }
-func (b buckets) At(i int) any { return &b[i] }
+// nothing is an empty list.
+type nothing = graphql.Slice[*vault.Bucket]
 
 // signals answers the root field of that name.
 func (a *answers) signals(c *graphql.Call, _ any, f *graphql.Field) (any, error) {
@@ -61,16 +56,15 @@ func (a *answers) signals(c *graphql.Call, _ any, f *graphql.Field) (any, error)
 		return nil, err
 	}
 	if slots == 0 && !slices.ContainsFunc(below, func(f *graphql.Field) bool { return f.Refused }) {
-		return buckets{}, nil // only timestamps are asked for, and nothing has one
+		return nothing{}, nil // only timestamps are asked for, and nothing has one
 	}
-	var all buckets
-	if from < to {
-		if all, err = r.aggregate(c, plan, slots, from, to, interval); err != nil {
-			return nil, cause(c, err)
-		}
+	all := &intervals{r: r, c: c, plan: plan, slots: slots, from: from, to: to, interval: interval}
+	any, err := all.fill()
+	if err != nil {
+		return nil, err
 	}
-	a.tell(c, r, below, len(all) > 0)
-	if len(all) == 0 {
+	a.tell(c, r, below, any)
+	if !any {
 		return nil, nil
 	}
 	return all, nil
@@ -114,9 +108,11 @@ func (r *reader) plan(c *graphql.Call, below []*graphql.Field) (plan groups, slo
 			col.Signal, col.Coarse = r.a.fix.ID, coarse()
 		}
 		if filter, ok := graphql.Arg[graphql.Args](f.Args, "filter"); ok {
-			if col.Keep, err = r.a.keep(x.signal.Kind, filter); err != nil {
+			keep, err := r.a.keep(x.signal.Kind, filter)
+			if err != nil {
 				return nil, 0, err
 			}
+			col.Keep = patient(c, weightOf(filter), keep)
 		}
 		slots++
 		f.Slot = slots
@@ -125,28 +121,93 @@ func (r *reader) plan(c *graphql.Call, below []*graphql.Field) (plan groups, slo
 	return plan, slots, nil
 }
 
+// intervals is the answer of signals. It is read in parts while it is written,
+// so that a long one is never in memory as a whole. Values and Has of a bucket
+// are by slot, from 0.
+type intervals struct {
+	r                  *reader
+	c                  *graphql.Call
+	plan               groups
+	slots              int
+	from, to, interval sayso.Instant // from: where the next part begins
+	part               []vault.Bucket
+	next               int
+}
+
+// A part has about so many values, but is no shorter than an hour, which the
+// vault reads as a whole.
+const (
+	partValues = 1 << 15
+	hour       = sayso.Instant(time.Hour / time.Microsecond)
+)
+
+// Next gives the next interval.
+func (n *intervals) Next() (any, bool, error) {
+	if n.next == len(n.part) {
+		if more, err := n.fill(); !more || err != nil {
+			return nil, false, err
+		}
+	}
+	n.next++
+	return &n.part[n.next-1], true, nil
+}
+
+// fill reads on until there is an interval; false means that there is none.
+func (n *intervals) fill() (bool, error) {
+	n.part, n.next = nil, 0
+	count := max(partValues/sayso.Instant(max(1, n.slots)), hour/n.interval)
+	for len(n.part) == 0 && n.from < n.to {
+		end := n.to
+		if (n.to-n.from)/n.interval > count {
+			end = n.from + count*n.interval
+		}
+		part, err := n.r.aggregate(n.c, n.plan, n.slots, n.from, end, n.interval)
+		if err != nil {
+			return false, cause(n.c, err)
+		}
+		n.part, n.from = part, end
+	}
+	return len(n.part) > 0, nil
+}
+
 // aggregate reads each group and joins their intervals.
-func (r *reader) aggregate(c *graphql.Call, plan groups, slots int, from, to, interval sayso.Instant) (buckets, error) {
-	var all buckets
+func (r *reader) aggregate(c *graphql.Call, plan groups, slots int, from, to, interval sayso.Instant) ([]vault.Bucket, error) {
+	var all []vault.Bucket
 	for _, g := range plan {
 		part, err := r.a.Vault.Buckets(c.Context, r.view(g.epochs), g.columns, from, to, interval)
+		if err == nil {
+			err = c.Context.Err() // a filter that was cut short let rows out
+		}
 		if err != nil {
 			return nil, err
 		}
 		if len(plan) == 1 {
 			return part, nil // its slots are the columns in order
 		}
-		for _, b := range part {
-			i, found := slices.BinarySearchFunc(all, b.Start, func(b vault.Bucket, at sayso.Instant) int { return cmp.Compare(b.Start, at) })
-			if !found {
-				all = slices.Insert(all, i, vault.Bucket{Start: b.Start, Values: make([]sayso.Value, slots), Has: make([]bool, slots)})
-			}
-			for j, slot := range g.slots {
-				all[i].Values[slot], all[i].Has[slot] = b.Values[j], b.Has[j]
-			}
-		}
+		all = merge(all, part, g.slots, slots)
 	}
 	return all, nil
+}
+
+// merge puts intervals of some slots among those that are there.
+func merge(all, part []vault.Bucket, into []int, slots int) []vault.Bucket {
+	out := make([]vault.Bucket, 0, max(len(all), len(part)))
+	for len(all) > 0 || len(part) > 0 {
+		var b vault.Bucket
+		if len(part) == 0 || len(all) > 0 && all[0].Start <= part[0].Start {
+			b, all = all[0], all[1:]
+		} else {
+			b = vault.Bucket{Start: part[0].Start, Values: make([]sayso.Value, slots), Has: make([]bool, slots)}
+		}
+		if len(part) > 0 && part[0].Start == b.Start {
+			for j, slot := range into {
+				b.Values[slot], b.Has[slot] = part[0].Values[j], part[0].Has[j]
+			}
+			part = part[1:]
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 // aggregated answers a signal of an interval.

@@ -45,7 +45,7 @@ type Session struct {
 	Decide func(vehicle uint64) consent.Verdict
 }
 
-// Config is what [New] needs; all but Log must be given.
+// Config is what [New] needs; all but Gate, Limits and Log must be given.
 type Config struct {
 	Catalogue *catalogue.Catalogue
 	Vault     Vault
@@ -54,6 +54,8 @@ type Config struct {
 	// Authorise finds who asks: nil without a token; an error of kind
 	// Unauthorized where the token is not valid.
 	Authorise func(*http.Request) (*Session, error)
+	Gate      *graphql.Gate  // may be shared with other servers; one of its own by default
+	Limits    graphql.Limits // what is zero is chosen here
 	Log       *slog.Logger
 }
 
@@ -65,9 +67,6 @@ type answers struct {
 	list    []*access          // the same, by name
 	fix     *catalogue.Signal  // the exact position, of which the approximate one is made
 }
-
-// maxObjects lets the longest answer through: an interval each, with positions.
-const maxObjects = 5 * vault.MaxBuckets
 
 // hidden is the name under which a published client asks for the latest
 // signals (spec api 12.1).
@@ -105,7 +104,10 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 		Types:     types,
 		Scalars:   map[string]graphql.Scalar{"Time": readTime, "Uint64": readNumber},
 		Guards:    a.guards(),
-		Limits:    graphql.Limits{Complexity: 100, Objects: maxObjects},
+		Limits:    limits(cfg.Limits),
+		Weigh:     a.weigh,
+		Gate:      cfg.Gate,
+		Key:       key,
 		Authorise: a.authorise,
 		Explain:   a.explain,
 		Log:       cfg.Log,

@@ -75,7 +75,13 @@ func floatMembers(filter graphql.Args) condition {
 	}
 	for name, want := range map[string]bool{"in": true, "notIn": false} {
 		if list, _ := graphql.Arg[[]any](filter, name); len(list) > 0 {
-			all = append(all, func(x float64) bool { return slices.Contains(list, any(x)) == want })
+			members := make(map[float64]bool, len(list))
+			for _, item := range list {
+				if y, ok := item.(float64); ok {
+					members[y] = true
+				}
+			}
+			all = append(all, func(x float64) bool { return members[x] == want })
 		}
 	}
 	if all == nil {

@@ -7,10 +7,11 @@ import (
 )
 
 // The cache holds at most two generations of so many queries, none longer than
-// so many bytes.
+// so many bytes and all together not longer than so many.
 const (
-	generation = 256
-	cachedText = 16 << 10
+	generation      = 256
+	cachedText      = 16 << 10
+	generationBytes = 256 << 10
 )
 
 // cache remembers queries that were parsed and found valid. It keeps two
@@ -19,6 +20,7 @@ const (
 type cache struct {
 	mu         sync.Mutex
 	young, old map[string]*ast.QueryDocument
+	bytes      int // of the texts in young
 }
 
 func (c *cache) init() { c.young = map[string]*ast.QueryDocument{} }
@@ -46,8 +48,11 @@ func (c *cache) put(text string, doc *ast.QueryDocument) {
 }
 
 func (c *cache) add(text string, doc *ast.QueryDocument) {
-	if len(c.young) >= generation {
-		c.old, c.young = c.young, make(map[string]*ast.QueryDocument, generation)
+	if len(c.young) >= generation || c.bytes+len(text) > generationBytes {
+		c.old, c.young, c.bytes = c.young, make(map[string]*ast.QueryDocument), 0
+	}
+	if c.young[text] == nil {
+		c.bytes += len(text)
 	}
 	c.young[text] = doc
 }

@@ -18,10 +18,16 @@ type Call struct {
 
 	server    *Server
 	variables map[string]any
+	full      [][]byte // the answer so far: full segments, and the one that is written
 	buf       []byte
+	written   int // bytes in full
 	path      []step
 	errors    gqlerror.List
-	objects   int
+	values    int  // in arguments
+	objects   int  // in the answer
+	described int  // of them, about the schema
+	inside    bool // __schema or __type
+	over      bool // nothing more is answered
 }
 
 // step is a part of the path of an answer: a key, or an index where key is "".
@@ -30,9 +36,16 @@ type step struct {
 	index int
 }
 
+// maxFailures is how many errors one answer has; more of them end it.
+const maxFailures = 200
+
 // Fail adds an error at the field that is being answered, below it where keys
 // are given. The field still answers.
 func (c *Call) Fail(err error, below ...any) {
+	if len(c.errors) >= maxFailures {
+		c.over = true
+		return
+	}
 	var path ast.Path
 	for _, s := range c.path {
 		if s.key == "" {
@@ -52,24 +65,51 @@ func (c *Call) Fail(err error, below ...any) {
 	if sayso.FaultOf(err) == sayso.Internal && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		c.server.cfg.Log.Error("query failed", "path", path.String(), "err", err)
 	}
-	c.errors = append(c.errors, &gqlerror.Error{Message: message, Path: path, Extensions: extensions})
+	c.errors = append(c.errors, &gqlerror.Error{Message: shortened(message), Path: path, Extensions: extensions})
 }
 
-// run answers an operation into c.buf: an object, or null.
-func (c *Call) run(op *ast.OperationDefinition) {
-	root := c.server.types["Query"]
-	fields := c.collect(root, []ast.SelectionSet{op.SelectionSet})
+// refuse makes the answer of an operation that costs too much.
+func (c *Call) refuse(format string, args ...any) {
+	c.errors = gqlerror.List{gqlerrorf(tooComplex, format, args...)}
+	c.buf = append(c.buf, "null"...)
+}
+
+// run answers the fields of the root: an object, or null.
+func (c *Call) run(root *object, fields []*Field) {
 	if !c.object(root, fields, nil) {
-		c.buf = append(c.buf[:0], "null"...)
+		c.rewind(mark{})
+		c.buf = append(c.buf, "null"...)
 	}
+}
+
+// stop ends the answer with an error.
+func (c *Call) stop(message string) bool {
+	if !c.over {
+		c.Fail(sayso.Fail(sayso.TooLarge, "graphql", message))
+		c.over = true
+	}
+	return false
+}
+
+// counted counts an object that is about to be written.
+func (c *Call) counted() bool {
+	limits := &c.server.cfg.Limits
+	if c.inside {
+		if c.described++; c.described > limits.Introspection {
+			return c.stop("the answer tells too much of the schema; ask for less")
+		}
+	} else if c.objects++; c.objects > limits.Objects {
+		return c.stop("the answer has too many objects; ask for fewer")
+	}
+	if c.size() > limits.Answer {
+		return c.stop("the answer is too long; ask for less")
+	}
+	return !c.over
 }
 
 // object writes an object; false means that a field which must not be null is.
 func (c *Call) object(o *object, fields []*Field, parent any) bool {
-	if c.objects++; c.objects > c.server.cfg.Limits.Objects {
-		if c.objects == c.server.cfg.Limits.Objects+1 {
-			c.Fail(sayso.Fail(sayso.TooLarge, "graphql", "the answer has too many objects; ask for fewer"))
-		}
+	if !c.counted() {
 		return false
 	}
 	c.buf = append(c.buf, '{')
@@ -95,6 +135,9 @@ func (c *Call) object(o *object, fields []*Field, parent any) bool {
 
 // field answers a field and writes the value.
 func (c *Call) field(f *Field, parent any) bool {
+	if len(c.path) == 1 {
+		c.inside = aboutSchema(f.Name)
+	}
 	value, err := c.answer(f, parent)
 	if err == ErrNull {
 		value, err = nil, nil
@@ -124,6 +167,7 @@ func (c *Call) answer(f *Field, parent any) (any, error) {
 		}
 	}
 	if err := c.Context.Err(); err != nil {
+		c.over = len(c.path) > 1 // each field of the root tells it, those below need not
 		return nil, err
 	}
 	return f.info.answer(c, parent, f)
@@ -132,12 +176,13 @@ func (c *Call) answer(f *Field, parent any) (any, error) {
 // value writes a value of a type; false means that it had to be null and must
 // not be.
 func (c *Call) value(t *ast.Type, f *Field, v any) bool {
-	start := len(c.buf)
+	start := c.mark()
 	if v != nil && c.content(t, f, v) {
 		return true
 	}
-	c.buf = append(c.buf[:start], "null"...)
-	return !t.NonNull
+	c.rewind(start)
+	c.buf = append(c.buf, "null"...)
+	return !t.NonNull && !c.over
 }
 
 // content writes a value that is not nil; false means that it must be null.
@@ -167,23 +212,49 @@ func (c *Call) content(t *ast.Type, f *Field, v any) bool {
 }
 
 func (c *Call) list(elem *ast.Type, f *Field, v any) bool {
-	list, ok := v.(List)
+	next, ok := elements(v)
 	if !ok {
 		c.Fail(fmt.Errorf("BUG: a %T is no list", v))
 		return false
 	}
 	c.buf = append(c.buf, '[')
-	for i := range list.Len() {
+	for i := 0; ; i++ {
+		e, more, err := next()
+		if err != nil {
+			c.Fail(err, f.at...)
+			return false
+		}
+		if !more {
+			break
+		}
 		if i > 0 {
 			c.buf = append(c.buf, ',')
 		}
 		c.path = append(c.path, step{index: i})
-		ok := c.value(elem, f, list.At(i))
+		ok := c.value(elem, f, e)
 		c.path = c.path[:len(c.path)-1]
 		if !ok {
 			return false
 		}
+		c.turnPage()
 	}
 	c.buf = append(c.buf, ']')
 	return true
+}
+
+// elements walks a [List] or a [Stream].
+func elements(v any) (next func() (any, bool, error), ok bool) {
+	switch v := v.(type) {
+	case Stream:
+		return v.Next, true
+	case List:
+		i, n := -1, v.Len()
+		return func() (any, bool, error) {
+			if i++; i >= n {
+				return nil, false, nil
+			}
+			return v.At(i), true, nil
+		}, true
+	}
+	return nil, false
 }

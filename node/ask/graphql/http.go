@@ -8,15 +8,17 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/parser"
-	"github.com/vektah/gqlparser/v2/validator"
 
 	"sayso"
+	"sayso/internal/clock"
 )
 
 // Codes of errors before execution (spec api 2).
@@ -68,6 +70,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.unauthorised(w, err)
 		return
 	}
+	key := s.cfg.Key(r, caller)
+	if !s.cfg.Gate.enter(key) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		io.WriteString(w, "too many concurrent requests")
+		return
+	}
+	defer s.cfg.Gate.leave(key)
 	op, variables, errs := s.prepare(&p)
 	contentType := accepted(r)
 	w.Header().Set("Content-Type", contentType)
@@ -83,7 +94,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write(failure(errs))
 		return
 	}
-	s.execute(w, r, caller, op, variables)
+	s.execute(w, r, caller, key, op, variables)
 }
 
 func (s *Server) readGet(w http.ResponseWriter, r *http.Request, p *params) bool {
@@ -130,122 +141,96 @@ func (s *Server) readPost(w http.ResponseWriter, r *http.Request, p *params) boo
 func decode(text []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	return d.Decode(into)
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is more behind the request")
+	}
+	return nil
 }
 
-// prepare parses, checks and validates.
-func (s *Server) prepare(p *params) (*ast.OperationDefinition, map[string]any, gqlerror.List) {
-	refused := func(message, code string) (*ast.OperationDefinition, map[string]any, gqlerror.List) {
-		return nil, nil, gqlerror.List{{Message: message, Extensions: map[string]any{"code": code}}}
-	}
-	if p.Query == "" && p.Extensions.PersistedQuery != nil {
-		return refused("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
-	}
-	doc := s.cache.get(p.Query)
-	if doc == nil {
-		var errs gqlerror.List
-		if doc, errs = s.parse(p.Query); errs != nil {
-			return nil, nil, errs
-		}
-		s.cache.put(p.Query, doc)
-	}
-	op := doc.Operations.ForName(p.OperationName)
-	switch {
-	case op == nil && p.OperationName == "":
-		return refused("name the operation to run: the query has several", validationFailed)
-	case op == nil:
-		return refused("operation "+p.OperationName+" not found", validationFailed)
-	case op.Operation != ast.Query:
-		return refused("only queries are served", validationFailed)
-	}
-	variables, err := validator.VariableValues(s.schema, op, p.Variables)
-	if err != nil {
-		return nil, nil, coded(err, validationFailed)
-	}
-	if limit := s.cfg.Limits.Complexity; limit > 0 {
-		if n := complexity(op.SelectionSet); n > limit {
-			return nil, nil, gqlerror.List{gqlerrorf(tooComplex, "operation has complexity %d, which exceeds the limit of %d", n, limit)}
-		}
-	}
-	return op, variables, nil
-}
-
-func (s *Server) parse(text string) (*ast.QueryDocument, gqlerror.List) {
-	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, s.cfg.Limits.Tokens)
-	if err != nil {
-		return nil, coded(err, parseFailed)
-	}
-	if len(doc.Operations) == 0 {
-		return nil, gqlerror.List{gqlerrorf(validationFailed, "no operation provided")}
-	}
-	if err := s.cfg.Limits.check(doc); err != nil {
-		return nil, gqlerror.List{err}
-	}
-	if errs := validator.ValidateWithRules(s.schema, doc, nil); len(errs) > 0 {
-		for _, e := range errs {
-			setCode(e, validationFailed)
-		}
-		return nil, errs
-	}
-	return doc, nil
-}
-
-func gqlerrorf(code, format string, args ...any) *gqlerror.Error {
-	e := gqlerror.Errorf(format, args...)
-	setCode(e, code)
-	return e
-}
-
-func coded(err error, code string) gqlerror.List {
-	var e *gqlerror.Error
-	if !errors.As(err, &e) {
-		e = gqlerror.Wrap(err)
-	}
-	setCode(e, code)
-	return gqlerror.List{e}
-}
-
-func setCode(e *gqlerror.Error, code string) {
-	if e.Extensions == nil {
-		e.Extensions = map[string]any{}
-	}
-	e.Extensions["code"] = code
-}
-
-// execute answers a valid operation.
-func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, op *ast.OperationDefinition, variables map[string]any) {
+// execute answers a valid operation, once it is its turn.
+func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, key string, op *ast.OperationDefinition, variables map[string]any) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Limits.Deadline)
 	defer cancel()
-	buf := s.buffers.Get().(*[]byte)
-	c := &Call{Context: ctx, Caller: caller, server: s, variables: variables, buf: (*buf)[:0]}
-	s.guarded(c, op)
+	c := &Call{Context: ctx, Caller: caller, server: s, variables: variables, buf: s.segment()}
+	defer c.release()
+	s.guarded(c, func() { s.answer(c, op, key) })
+	errs := []byte(nil)
 	if len(c.errors) > 0 {
-		errs, err := json.Marshal(c.errors)
-		if err != nil {
+		var err error
+		if errs, err = json.Marshal(c.errors); err != nil {
 			errs = []byte(`[{"message":"internal error"}]`)
 		}
-		w.Write(append(append([]byte(`{"errors":`), errs...), `,"data":`...))
+		errs = append(append([]byte(`{"errors":`), errs...), `,"data":`...)
 	} else {
-		io.WriteString(w, `{"data":`)
+		errs = []byte(`{"data":`)
 	}
 	c.buf = append(c.buf, '}')
-	w.Write(c.buf)
-	if cap(c.buf) <= 1<<20 {
-		*buf = c.buf
-		s.buffers.Put(buf)
+	w.Header().Set("Content-Length", strconv.Itoa(len(errs)+c.size()))
+	if c.size() > 16*segment {
+		defer bounded(w)()
+	}
+	w.Write(errs)
+	for _, part := range append(c.full, c.buf) {
+		if _, err := w.Write(part); err != nil {
+			return
+		}
 	}
 }
 
-// guarded runs the operation; a panic becomes an internal error.
-func (s *Server) guarded(c *Call, op *ast.OperationDefinition) {
+// slowest is how long a client may take to read a long answer.
+const slowest = time.Minute
+
+// bounded ends the writing of a long answer to a client that does not read it.
+func bounded(w http.ResponseWriter) (done func()) {
+	control := http.NewResponseController(w)
+	if control.SetWriteDeadline(clock.System{}.Now().Add(slowest)) != nil {
+		return func() {}
+	}
+	return func() {
+		if control.Flush() == nil {
+			control.SetWriteDeadline(time.Time{})
+		}
+	}
+}
+
+// answer runs the operation if it does not cost too much.
+func (s *Server) answer(c *Call, op *ast.OperationDefinition, key string) {
+	root := s.types["Query"]
+	fields := c.collect(root, []ast.SelectionSet{op.SelectionSet})
+	cost := c.weigh(root, fields) + int64(c.values)
+	switch limit := s.cfg.Limits.Cost; {
+	case c.values > s.cfg.Limits.Values:
+		c.refuse("its arguments hold more values than %d", s.cfg.Limits.Values)
+		return
+	case cost > limit:
+		c.refuse("operation costs %d, which exceeds the limit of %d: ask for fewer intervals, signals or entries, or for less time", cost, limit)
+		return
+	case cost > s.cfg.Limits.Light:
+		done, err := s.cfg.Gate.turn(c.Context, key)
+		if err != nil {
+			c.Fail(err)
+			c.buf = append(c.buf, "null"...)
+			return
+		}
+		defer done()
+	}
+	c.run(root, fields)
+}
+
+// guarded runs a request; a panic becomes an internal error.
+func (s *Server) guarded(c *Call, run func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.cfg.Log.Error("query panicked", "panic", p, "stack", string(debug.Stack()))
 			c.errors = gqlerror.List{gqlerrorf(sayso.Internal.Code(), "internal system error")}
-			c.buf = append(c.buf[:0], "null"...)
+			c.rewind(mark{})
+			c.buf = append(c.buf, "null"...)
 		}
 	}()
-	c.run(op)
+	run()
 }
 
 // unauthorised answers with the form of token-protected services (spec api 1.9).
@@ -292,4 +277,19 @@ func accepted(r *http.Request) string {
 		}
 	}
 	return plainJSON
+}
+
+// Remote names a client by its address; of IPv6, where one host has many, by the
+// network.
+func Remote(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	addr := at.Addr().Unmap()
+	if addr.Is6() {
+		network, _ := addr.WithZone("").Prefix(64)
+		return network.String()
+	}
+	return addr.String()
 }

@@ -37,6 +37,9 @@ type selection struct {
 // Directives are those of the field in the schema.
 func (f *Field) Directives() ast.DirectiveList { return f.info.def.Directives }
 
+// TypeName is the type of the field, without lists.
+func (f *Field) TypeName() string { return f.info.def.Type.Name() }
+
 // Args are arguments after reading: int64, float64, string (also enums), bool,
 // what a [Scalar] gave, []any, or Args for an input object. What was not given
 // is absent; an explicit null is nil.
@@ -196,6 +199,9 @@ func (c *Call) literal(v *ast.Value) (raw any, given bool, err error) {
 
 // coerce turns a plain value into what [Args] promises.
 func (c *Call) coerce(raw any, t *ast.Type) (any, []any, error) {
+	if c.values++; c.values > c.server.cfg.Limits.Values {
+		return nil, nil, invalid("too many values")
+	}
 	if raw == nil {
 		if t.NonNull {
 			return nil, nil, invalid("must not be null")
@@ -206,6 +212,10 @@ func (c *Call) coerce(raw any, t *ast.Type) (any, []any, error) {
 		list, ok := raw.([]any)
 		if !ok {
 			list = []any{raw}
+		}
+		if c.values+len(list) > c.server.cfg.Limits.Values {
+			c.values += len(list)
+			return nil, nil, invalid("too many values")
 		}
 		out := make([]any, len(list))
 		for i, e := range list {

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -31,7 +30,8 @@ import (
 // Func answers a field of parent. The answer is nil (null), a string, bool,
 // int, int64, uint64, float64, time.Time, a [fmt.Stringer], a [List], or for a
 // field of object type any value that the functions of that type understand.
-// For a field of interface type it is a [Typed].
+// For a field of interface type it is a [Typed]. A field of list type may be
+// answered with a [Stream].
 type Func func(c *Call, parent any, f *Field) (any, error)
 
 // Fields are the functions of an object type by field name.
@@ -56,6 +56,12 @@ type List interface {
 	At(i int) any
 }
 
+// Stream is a value of list type that is read while it is written. Next gives
+// the elements, then false. An error of it nulls the list.
+type Stream interface {
+	Next() (element any, more bool, err error)
+}
+
 // Slice makes a [List] of a slice.
 type Slice[T any] []T
 
@@ -74,6 +80,12 @@ type Config struct {
 	Scalars map[string]Scalar // beyond Int, Float, String, Boolean and ID
 	Guards  map[string]Guard  // by directive; nil for one that guards nothing
 	Limits  Limits
+	// Weigh says what a field of a type costs, as its arguments tell; without
+	// it, every object that is selected costs one.
+	Weigh func(c *Call, typeName string, f *Field) Weight
+	Gate  *Gate // may be shared; one of its own by default
+	// Key names a caller to the gate; the address of the client by default.
+	Key func(r *http.Request, caller any) string
 
 	// Authorise finds who asks; what it answers is [Call.Caller]. Its error
 	// ends the request with the status of the error's kind.
@@ -84,48 +96,16 @@ type Config struct {
 	Log     *slog.Logger // for internal errors; none by default
 }
 
-// Limits bound what one request may cost. Zero values mean the defaults in
-// the comments.
-type Limits struct {
-	Body       int64         // 64 KiB: size of a request
-	Tokens     int           // 4,000: of the query text
-	Depth      int           // 12: nested selections, introspection not counted
-	Aliases    int           // 50: of root fields; aliases below are bounded by Selections
-	Directives int           // 20: in the query
-	Selections int           // 500: fields with fragments spread out, introspection not counted
-	Complexity int           // none: selected fields; over it the answer is COMPLEXITY_LIMIT_EXCEEDED
-	Objects    int           // 50,000: objects in an answer
-	Deadline   time.Duration // 10 s
-}
-
-func (l Limits) withDefaults() Limits {
-	def(&l.Body, 64<<10)
-	def(&l.Tokens, 4000)
-	def(&l.Depth, 12)
-	def(&l.Aliases, 50)
-	def(&l.Directives, 20)
-	def(&l.Selections, 500)
-	def(&l.Objects, 50_000)
-	def(&l.Deadline, 10*time.Second)
-	return l
-}
-
-func def[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
-	}
-}
-
 // Server answers a schema. It is an [http.Handler] and safe for concurrent use.
 type Server struct {
 	cfg    Config
 	schema *ast.Schema
 	public *ast.Schema // what introspection shows
 	types  map[string]*object
+	rules  ruleSets
 	cache  cache
 
-	buffers sync.Pool // of *[]byte, for answers
+	buffers sync.Pool // of *[]byte, for segments of answers
 }
 
 // object is an object type ready to serve.
@@ -135,10 +115,11 @@ type object struct {
 }
 
 type fieldInfo struct {
-	name   string
-	def    *ast.FieldDefinition
-	answer Func
-	guards []guarding
+	name    string
+	def     *ast.FieldDefinition
+	answer  Func
+	guards  []guarding
+	objects []string // the object types that a value may be of
 }
 
 type guarding struct {
@@ -155,7 +136,13 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, types: map[string]*object{}}
+	if cfg.Gate == nil {
+		cfg.Gate = NewGate(GateConfig{})
+	}
+	if cfg.Key == nil {
+		cfg.Key = func(r *http.Request, _ any) string { return Remote(r) }
+	}
+	s := &Server{cfg: cfg, types: map[string]*object{}, rules: newRuleSets()}
 	var err error
 	if s.public, err = load(cfg.SDL); err != nil {
 		return nil, err
@@ -167,7 +154,7 @@ func New(cfg Config) (*Server, error) {
 		}
 	}
 	s.cache.init()
-	s.buffers.New = func() any { b := make([]byte, 0, 16<<10); return &b }
+	s.buffers.New = func() any { b := make([]byte, 0, segment); return &b }
 	return s, s.bind()
 }
 
@@ -224,7 +211,7 @@ func (s *Server) bindObject(d *ast.Definition, given Fields, miss func(string, .
 		if strings.HasPrefix(fd.Name, "__") {
 			continue
 		}
-		info := &fieldInfo{name: fd.Name, def: fd, answer: given[fd.Name]}
+		info := &fieldInfo{name: fd.Name, def: fd, answer: given[fd.Name], objects: s.objectsOf(fd.Type)}
 		if absent {
 			info.answer = noValue
 		}

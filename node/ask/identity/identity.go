@@ -52,7 +52,8 @@ type Registry interface {
 type Config struct {
 	Registry Registry
 	Clock    clock.Clock
-	BaseURL  string // of this node, without a slash at the end; links to images and data start with it
+	BaseURL  string        // of this node, without a slash at the end; links to images and data start with it
+	Gate     *graphql.Gate // may be shared with other servers; one of its own by default
 	Log      *slog.Logger
 }
 
@@ -90,6 +91,8 @@ func New(cfg Config) (*graphql.Server, error) {
 			"Address": readAddress, "Bytes": readText, "BigInt": readText, "BigDecimal": readText, "Time": readText,
 		},
 		Authorise: func(*http.Request) (any, error) { return nil, nil },
+		Weigh:     a.weigh,
+		Gate:      cfg.Gate,
 		Log:       cfg.Log,
 	})
 }
@@ -131,7 +134,7 @@ func (a *answers) query() graphql.Fields {
 		"vehicle":            a.findVehicle,
 		"vehicles":           a.listVehicles,
 		"aftermarketDevice":  a.findDevice,
-		"aftermarketDevices": func(_ *graphql.Call, _ any, f *graphql.Field) (any, error) { return a.listDevices(f.Args, nil) },
+		"aftermarketDevices": func(c *graphql.Call, _ any, f *graphql.Field) (any, error) { return a.listDevices(c, f.Args, nil) },
 		"manufacturer":       a.findManufacturer,
 		"manufacturers":      a.listManufacturers,
 		"developerLicense":   a.findLicence,
@@ -146,8 +149,8 @@ func (a *answers) query() graphql.Fields {
 }
 
 // none answers a list of what does not exist.
-func none(_ *graphql.Call, _ any, f *graphql.Field) (any, error) {
-	return paginate(f.Args, func(func(*registry.Vehicle) bool) {}, byVehicle)
+func none(c *graphql.Call, _ any, f *graphql.Field) (any, error) {
+	return paginate(c, f.Args, func(func(*registry.Vehicle) bool) {}, byVehicle)
 }
 
 // null answers a field of what does not exist.

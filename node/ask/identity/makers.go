@@ -103,16 +103,16 @@ func (a *answers) deviceWith(by graphql.Args) (registry.Device, bool) {
 }
 
 // listDevices answers a list of devices, of a manufacturer where one is given.
-func (a *answers) listDevices(args graphql.Args, manufacturer *uint64) (any, error) {
+func (a *answers) listDevices(c *graphql.Call, args graphql.Args, manufacturer *uint64) (any, error) {
 	by, _ := graphql.Arg[graphql.Args](args, "filterBy")
 	filter := registry.DeviceFilter{Owner: address(by, "owner"), Beneficiary: address(by, "beneficiary"), Manufacturer: number(by, "manufacturerId")}
 	if manufacturer != nil {
 		if filter.Manufacturer != nil && *filter.Manufacturer != *manufacturer {
-			return paginate(args, func(func(*registry.Device) bool) {}, byDevice)
+			return paginate(c, args, func(func(*registry.Device) bool) {}, byDevice)
 		}
 		filter.Manufacturer = manufacturer
 	}
-	return paginate(args, pointers(a.Registry.Devices(filter)), byDevice)
+	return paginate(c, args, pointers(a.Registry.Devices(filter)), byDevice)
 }
 
 func (a *answers) manufacturer() graphql.Fields {
@@ -125,8 +125,8 @@ func (a *answers) manufacturer() graphql.Fields {
 		"owner":    graphql.Of(func(m m) any { return m.Owner }),
 		"tableId":  null,
 		"mintedAt": graphql.Of(func(m m) any { return unix(m.MintedAt) }),
-		"aftermarketDevices": func(_ *graphql.Call, p any, f *graphql.Field) (any, error) {
-			return a.listDevices(f.Args, &p.(m).ID)
+		"aftermarketDevices": func(c *graphql.Call, p any, f *graphql.Field) (any, error) {
+			return a.listDevices(c, f.Args, &p.(m).ID)
 		},
 	}
 }
@@ -196,11 +196,11 @@ func (a *answers) licence() graphql.Fields {
 		"clientId": graphql.Of(func(l l) any { return l.ClientID }),
 		"alias":    graphql.Of(func(l l) any { return optional(l.Alias) }),
 		"mintedAt": graphql.Of(func(l l) any { return unix(l.MintedAt) }),
-		"signers": func(_ *graphql.Call, p any, f *graphql.Field) (any, error) {
-			return paginate(f.Args, sorted(p.(l).Signers, func(k sayso.Address, since int64) signer { return signer{k, since} }, bySigner), bySigner)
+		"signers": func(c *graphql.Call, p any, f *graphql.Field) (any, error) {
+			return paginate(c, f.Args, sorted(p.(l).Signers, func(k sayso.Address, since int64) signer { return signer{k, since} }, bySigner), bySigner)
 		},
-		"redirectURIs": func(_ *graphql.Call, p any, f *graphql.Field) (any, error) {
-			return paginate(f.Args, sorted(p.(l).RedirectURIs, func(k string, since int64) uri { return uri{k, since} }, byURI), byURI)
+		"redirectURIs": func(c *graphql.Call, p any, f *graphql.Field) (any, error) {
+			return paginate(c, f.Args, sorted(p.(l).RedirectURIs, func(k string, since int64) uri { return uri{k, since} }, byURI), byURI)
 		},
 	}
 }
@@ -247,8 +247,8 @@ func (a *answers) findLicence(_ *graphql.Call, _ any, f *graphql.Field) (any, er
 	return &l, nil
 }
 
-func (a *answers) listLicences(_ *graphql.Call, _ any, f *graphql.Field) (any, error) {
+func (a *answers) listLicences(c *graphql.Call, _ any, f *graphql.Field) (any, error) {
 	by, _ := graphql.Arg[graphql.Args](f.Args, "filterBy")
 	filter := registry.LicenceFilter{Owner: address(by, "owner"), Signer: address(by, "signer")}
-	return paginate(f.Args, pointers(a.Registry.Licences(filter)), byLicence)
+	return paginate(c, f.Args, pointers(a.Registry.Licences(filter)), byLicence)
 }

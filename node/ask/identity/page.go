@@ -2,6 +2,7 @@ package identity
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"iter"
 	"strconv"
@@ -39,7 +40,7 @@ type order[T any] struct {
 }
 
 // paginate cuts a sorted list as the Relay arguments ask (spec api 7.3).
-func paginate[T any](args graphql.Args, all iter.Seq[T], by order[T]) (*page, error) {
+func paginate[T any](c *graphql.Call, args graphql.Args, all iter.Seq[T], by order[T]) (*page, error) {
 	n, last, err := size(args)
 	if err != nil {
 		return nil, err
@@ -54,6 +55,7 @@ func paginate[T any](args graphql.Args, all iter.Seq[T], by order[T]) (*page, er
 	}
 	var rows []T
 	extra := false
+	all = until(c.Context, all)
 	for v := range all {
 		if hasAfter && by.compare(v, after) <= 0 {
 			continue
@@ -73,6 +75,9 @@ func paginate[T any](args graphql.Args, all iter.Seq[T], by order[T]) (*page, er
 		}
 		rows = append(rows, v)
 	}
+	if err := c.Context.Err(); err != nil {
+		return nil, err
+	}
 	p := &page{hasPrev: hasAfter, hasNext: extra || hasBefore}
 	if last {
 		p.hasPrev, p.hasNext = extra || hasAfter, hasBefore
@@ -88,6 +93,19 @@ func paginate[T any](args graphql.Args, all iter.Seq[T], by order[T]) (*page, er
 		p.add(v, by.cursor(v))
 	}
 	return p, nil
+}
+
+// until ends an iteration with the request; whoever iterates asks the context
+// then.
+func until[T any](ctx context.Context, all iter.Seq[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		n := 0
+		for v := range all {
+			if n++; n&255 == 0 && ctx.Err() != nil || !yield(v) {
+				return
+			}
+		}
+	}
 }
 
 // size is how many entries of which end are asked for.
@@ -155,8 +173,11 @@ func idCursor(id uint64) string {
 // connectionFields are the functions of every connection type.
 func connectionFields() graphql.Fields {
 	return graphql.Fields{
-		"totalCount": graphql.Of(func(p *page) any { return p.total() }),
-		"nodes":      graphql.Of(func(p *page) any { return graphql.Slice[any](p.nodes) }),
+		"totalCount": func(c *graphql.Call, p any, _ *graphql.Field) (any, error) {
+			n := p.(*page).total()
+			return n, c.Context.Err()
+		},
+		"nodes": graphql.Of(func(p *page) any { return graphql.Slice[any](p.nodes) }),
 		"edges": graphql.Of(func(p *page) any {
 			edges := make(graphql.Slice[edge], len(p.nodes))
 			for i := range p.nodes {

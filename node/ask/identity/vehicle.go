@@ -38,8 +38,8 @@ func (a *answers) vehicle() graphql.Fields {
 			}
 			return nil
 		}),
-		"sacds": func(_ *graphql.Call, p any, f *graphql.Field) (any, error) {
-			return paginate(f.Args, slices.Values(a.standing(p.(v).ID)), byCreation)
+		"sacds": func(c *graphql.Call, p any, f *graphql.Field) (any, error) {
+			return paginate(c, f.Args, slices.Values(a.standing(p.(v).ID)), byCreation)
 		},
 		"sacd": func(_ *graphql.Call, p any, f *graphql.Field) (any, error) {
 			grantee, _ := graphql.Arg[sayso.Address](f.Args, "grantee")
@@ -120,10 +120,10 @@ func (a *answers) findVehicle(_ *graphql.Call, _ any, f *graphql.Field) (any, er
 	return &v, nil
 }
 
-func (a *answers) listVehicles(_ *graphql.Call, _ any, f *graphql.Field) (any, error) {
+func (a *answers) listVehicles(c *graphql.Call, _ any, f *graphql.Field) (any, error) {
 	by, _ := graphql.Arg[graphql.Args](f.Args, "filterBy")
 	if address(by, "connection") != nil {
-		return none(nil, nil, f)
+		return none(c, nil, f)
 	}
 	filter := registry.VehicleFilter{
 		Owner: address(by, "owner"), Privileged: address(by, "privileged"),
@@ -134,5 +134,5 @@ func (a *answers) listVehicles(_ *graphql.Call, _ any, f *graphql.Field) (any, e
 		y := int(year)
 		filter.Year = &y
 	}
-	return paginate(f.Args, pointers(a.Registry.Vehicles(filter)), byVehicle)
+	return paginate(c, f.Args, pointers(a.Registry.Vehicles(filter)), byVehicle)
 }
