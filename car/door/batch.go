@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"mime"
 	"net/http"
 	"strconv"
@@ -139,31 +140,59 @@ func element(b []byte) int {
 type Refusal struct {
 	Code    int    `json:"code"` // the HTTP status that the event alone would have got
 	Message string `json:"message"`
+	again   bool
+	fault   sayso.Fault
 }
 
-// Batch is what became of the events of a batch, in their order. Err is that of
-// the batch: nil if all were accepted; else one that asks to send the batch
-// again, if that helps any event; else the first. What is accepted is kept in
-// any case, and costs nothing when it is sent again.
+// Fault is the kind of the error.
+func (r *Refusal) Fault() sayso.Fault { return r.fault }
+
+// Batch is what became of the events of a message, in their order. Err is nil if
+// all were accepted; else that of an event which sending the message again can
+// help, if there is one; else that of the first which was refused. What is
+// accepted is kept in any case, and costs nothing when it is sent again.
 type Batch struct {
 	Results []Result
 	Err     error
+	events  [][]byte
 }
 
-// TakeBatch handles the events of a batch, each judged alone. They are put in
+// Refused gives the bytes and the error of each event that was not accepted and
+// never will be.
+func (b *Batch) Refused() iter.Seq2[[]byte, *Refusal] {
+	return func(yield func([]byte, *Refusal) bool) {
+		for i := range b.Results {
+			if r := b.Results[i].Error; r != nil && !r.again && !yield(b.events[i], r) {
+				return
+			}
+		}
+	}
+}
+
+// TakeBatch handles the events of a message, each judged alone. They are put in
 // line in their order, so that they share the sync of the disk and an earlier
 // one is kept before a later one.
 func (d *Door) TakeBatch(ctx context.Context, body []byte, form Form, signedIn sayso.Address, backfill bool) Batch {
+	wait, err := d.Submit(ctx, body, form, signedIn, backfill)
+	if err != nil {
+		return Batch{Err: err}
+	}
+	return wait(ctx)
+}
+
+// Submit is the first half of [Door.TakeBatch]: it judges the events and puts
+// them in line without waiting for the disk. The other half is wait, which must
+// be called, once: only it says what is kept. The error is of the message as a
+// whole; it is a [*Limited] if the device sent too much.
+func (d *Door) Submit(ctx context.Context, body []byte, form Form, signedIn sayso.Address, backfill bool) (wait func(context.Context) Batch, err error) {
 	events, err := Split(body, form)
 	if err == nil && !signedIn.IsZero() {
 		err = d.Rates.take(signedIn, len(events), d.Clock.Now())
 	}
 	if err != nil {
-		return Batch{Err: err}
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, batchPatience)
-	defer cancel()
-	b := Batch{Results: make([]Result, len(events))}
+	b := Batch{Results: make([]Result, len(events)), events: events}
 	errs := make([]error, len(events))
 	line := make([]underway, len(events))
 	for i, e := range events {
@@ -173,17 +202,21 @@ func (d *Door) TakeBatch(ctx context.Context, body []byte, form Form, signedIn s
 			line[i], b.Results[i].ID, errs[i] = d.begin(ctx, e, from{signedIn, backfill})
 		}
 	}
-	for i := range events {
-		if errs[i] == nil {
-			b.Results[i], errs[i] = d.finish(ctx, line[i])
+	return func(ctx context.Context) Batch {
+		ctx, cancel := context.WithTimeout(ctx, batchPatience)
+		defer cancel()
+		for i := range events {
+			if errs[i] == nil {
+				b.Results[i], errs[i] = d.finish(ctx, line[i])
+			}
+			if sayso.FaultOf(errs[i]) == sayso.Cancelled && ctx.Err() == context.DeadlineExceeded {
+				errs[i] = sayso.Fail(sayso.Busy, op, "not kept in time; send it again")
+			}
+			d.count(b.Results[i], errs[i])
+			b.note(i, errs[i], form)
 		}
-		if sayso.FaultOf(errs[i]) == sayso.Cancelled && ctx.Err() == context.DeadlineExceeded {
-			errs[i] = sayso.Fail(sayso.Busy, op, "not kept in time; send it again")
-		}
-		d.count(b.Results[i], errs[i])
-		b.note(i, errs[i])
-	}
-	return b
+		return b
+	}, nil
 }
 
 // count notes what became of an event.
@@ -199,14 +232,17 @@ func (d *Door) count(r Result, err error) {
 }
 
 // note writes an error into the result of event i and into that of the batch.
-func (b *Batch) note(i int, err error) {
+func (b *Batch) note(i int, err error, form Form) {
 	if err == nil {
 		return
 	}
 	r := &b.Results[i]
 	r.Rejected = []sayso.Rejection{}
-	r.Error = &Refusal{statusOf(err), sayso.MessageOf(err)}
-	if b.Err == nil || (again(err) && !again(b.Err)) {
+	r.Error = &Refusal{statusOf(err), sayso.MessageOf(err), again(err), sayso.FaultOf(err)}
+	if b.Err != nil && (!again(err) || again(b.Err)) {
+		return
+	}
+	if b.Err = err; form != One {
 		b.Err = inBatch(i, err)
 	}
 }
@@ -224,7 +260,7 @@ func inBatch(i int, err error) error {
 
 // statusOf is the HTTP status of an error.
 func statusOf(err error) int {
-	if _, limited := asLimited(err); limited {
+	if _, limited := AsLimited(err); limited {
 		return http.StatusTooManyRequests
 	}
 	return sayso.FaultOf(err).Status()

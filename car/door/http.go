@@ -212,10 +212,11 @@ func wantsJSON(r *http.Request) bool { return strings.Contains(r.Header.Get("Acc
 func refuse(w http.ResponseWriter, err error) {
 	retryAfter(w, err)
 	status := statusOf(err)
-	reply(w, status, Refusal{status, sayso.MessageOf(err)})
+	reply(w, status, Refusal{Code: status, Message: sayso.MessageOf(err)})
 }
 
-func asLimited(err error) (*Limited, bool) {
+// AsLimited finds the [*Limited] in an error.
+func AsLimited(err error) (*Limited, bool) {
 	var l *Limited
 	ok := errors.As(err, &l)
 	return l, ok
@@ -233,7 +234,7 @@ func retryAfter(w http.ResponseWriter, err error) {
 	case sayso.Full:
 		seconds = 60
 	}
-	if l, ok := asLimited(err); ok {
+	if l, ok := AsLimited(err); ok {
 		seconds = int(math.Ceil(l.After.Seconds()))
 	}
 	if seconds > 0 {

@@ -142,6 +142,20 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
+// Wait takes a slot like Enter, but however long it takes: for a connection
+// whose sender is slowed down by not being read from.
+func (g *Gate) Wait(ctx context.Context) (leave func(), err error) {
+	if g == nil {
+		return func() {}, nil
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return g.leave, nil
+	case <-ctx.Done():
+		return nil, &sayso.Error{Op: op, Fault: sayso.Cancelled, Message: "the door closes", Err: ctx.Err()}
+	}
+}
+
 func (g *Gate) leave() { <-g.slots }
 
 // reserve takes n bytes of the memory for large messages. The error is
@@ -160,4 +174,22 @@ func (g *Gate) reserve(n int64, proven bool) (release func(), err error) {
 		return nil, sayso.Fail(sayso.Busy, op, "too many large messages at once: send it again later")
 	}
 	return func() { g.reserved.Add(-n) }, nil
+}
+
+// Large takes n bytes of the memory for large messages of proven senders, however
+// long it takes; it gives them back by release. Small messages take none.
+func (g *Gate) Large(ctx context.Context, n int64) (release func(), err error) {
+	for {
+		release, err := g.reserve(n, true)
+		if err == nil {
+			return release, nil
+		}
+		t := time.NewTimer(20 * time.Millisecond)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, err
+		}
+	}
 }
