@@ -34,11 +34,18 @@ func (s *story) run(ts *testscript.TestScript, args []string) error {
 	if hearErr := s.note(s.said + ts.ReadFile("stderr")); hearErr != nil {
 		return hearErr
 	}
-	if err != nil {
+	switch {
+	case err != nil && malformed.MatchString(ts.ReadFile("stderr")):
+		return fmt.Errorf("the question is wrong: %s", ts.ReadFile("stderr"))
+	case err != nil:
 		return refusal{err}
 	}
 	return nil
 }
+
+// malformed is how a node answers a question that no caller could ask. It is no
+// refusal, so that a slip of the pen in a story does not pass for one.
+var malformed = regexp.MustCompile(`GRAPHQL_(VALIDATION|PARSE)_FAILED|Cannot query field|Unknown (argument|type)|Expected `)
 
 // options are the flags of http and gql.
 type options struct {
@@ -70,6 +77,9 @@ func (s *story) gql(ts *testscript.TestScript, args []string) error {
 	}
 	o.headers = append(o.headers, "Content-Type:application/json")
 	answer, err := s.send(http.MethodPost, o.path, o, body)
+	if malformed.Match(answer) {
+		return fmt.Errorf("the question is wrong: %s", answer)
+	}
 	if err != nil {
 		return err
 	}
@@ -166,6 +176,7 @@ func (s *story) until(ts *testscript.TestScript, args []string) error {
 		err := do(s, ts, args[3:])
 		switch {
 		case want.MatchString(s.said):
+			s.lap(ts)
 			return nil
 		case (clock.System{}).Now().After(end):
 			return fmt.Errorf("%s did not match %q within %s; at last: %v %s", args[2], args[1], limit, err, s.said)
@@ -173,22 +184,40 @@ func (s *story) until(ts *testscript.TestScript, args []string) error {
 	}
 }
 
-// moment makes a variable of a time near now, so that no story depends on the
-// day it runs.
+// lap notes how long after the last start something was seen.
+func (s *story) lap(ts *testscript.TestScript) {
+	if s.running == nil {
+		return
+	}
+	took := clock.System{}.Now().Sub(s.running.began)
+	ts.Logf("seen %s after the start", took.Round(time.Millisecond))
+	ts.Setenv("UNTIL_MS", fmt.Sprint(took.Milliseconds()))
+}
+
+// moment makes a variable of a time near the beginning of the story, so that no
+// story depends on the day it runs.
 func (s *story) moment(ts *testscript.TestScript, args []string) error {
-	if len(args) != 2 && len(args) != 3 {
-		return errors.New("usage: moment NAME OFFSET [ROUND]")
+	if len(args) < 2 || len(args) > 4 {
+		return errors.New("usage: moment NAME OFFSET [ROUND [PLUS]]")
 	}
-	offset, err := time.ParseDuration(args[1])
-	round := time.Second
-	if err == nil && len(args) == 3 {
-		round, err = time.ParseDuration(args[2])
+	lengths := []time.Duration{0, time.Second, 0}
+	for i, text := range args[1:] {
+		var err error
+		if lengths[i], err = time.ParseDuration(text); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	ts.Setenv(args[0], (clock.System{}).Now().UTC().Add(offset).Truncate(round).Format(time.RFC3339Nano))
+	at := s.began.Add(lengths[0]).Truncate(lengths[1]).Add(lengths[2])
+	ts.Setenv(args[0], at.UTC().Format(time.RFC3339Nano))
 	return nil
+}
+
+// fill writes a file with the story's variables in it.
+func (s *story) fill(ts *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: fill FILE TEMPLATE")
+	}
+	return os.WriteFile(ts.MkAbs(args[0]), []byte(expand(ts, ts.ReadFile(args[1]))), 0o600)
 }
 
 // hear begins or ends the collection of answers.

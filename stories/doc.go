@@ -16,16 +16,22 @@
 //	                        any request; the answer's body is stdout, status and headers are stderr
 //	keep NAME FILE [PATH]   keep a text, or a member of JSON, as a variable
 //	[!] json FILE PATH OP [VALUE]
-//	                        check a member of JSON: == != < <= > >= near has there missing (near takes a tolerance too)
-//	moment NAME OFFSET [ROUND]
-//	                        a time as a variable: now plus OFFSET, down to a multiple of ROUND (1s without it)
+//	                        check a member of JSON: == != < <= > >= has there missing,
+//	                        near VALUE TOLERANCE, hex (equal as hexadecimal numbers)
+//	moment NAME OFFSET [ROUND [PLUS]]
+//	                        a time as a variable: the story's beginning plus OFFSET, down to a multiple
+//	                        of ROUND (1s without it), then plus PLUS
+//	fill FILE TEMPLATE      a file with $NAME in it filled in
 //	until TIME REGEXP COMMAND arg…
 //	                        run sayso, gql or http until its output matches
 //	hear FILE               write everything that is answered from here on into a file as well; - ends it
 //	absent FILE TEXT…       the file must not contain any of the texts
 //	needs npm|samples       skip without them; with CI=true fail
 //	sdk                     the published SDK, as npm gives it, into ./node_modules
-//	crash, audit, compare   of the stories that are named after what they do
+//	helps                   check the --help of every verb
+//	crash TIMES DEVICE…     have devices send without pause and kill -9 the node so many times
+//	audit [VEHICLE…]        compare what can be read with what the devices of crash sent
+//	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //
 // Stories run side by side, as many as there are CPUs (go test -parallel).
 package stories

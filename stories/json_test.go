@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,12 +110,24 @@ func check(v any, there bool, op string, want []string) (bool, error) {
 		return there && equal(v, want[0]), nil
 	case "!=":
 		return there && !equal(v, want[0]), nil
+	case "hex":
+		return there && hexadecimal(show(v)) != "" && hexadecimal(show(v)) == hexadecimal(want[0]), nil
 	case "has":
 		return there && strings.Contains(show(v), want[0]), nil
 	case "near", "<", "<=", ">", ">=":
 		return there && ordered(v, op, want), nil
 	}
 	return false, fmt.Errorf("%s is no operator", op)
+}
+
+// hexadecimal writes a number of a chain without what may differ: case and
+// zeros in front. What is no such number is empty.
+func hexadecimal(text string) string {
+	n, ok := new(big.Int).SetString(text, 0)
+	if !ok || !strings.HasPrefix(text, "0x") {
+		return ""
+	}
+	return n.Text(16)
 }
 
 func equal(v any, want string) bool {

@@ -23,6 +23,7 @@ const startWithin = 60 * time.Second
 type process struct {
 	cmd      *exec.Cmd
 	out, err string // files
+	began    time.Time
 	ended    chan struct{}
 	failed   error // valid once ended
 }
@@ -88,26 +89,26 @@ func (s *story) start(ts *testscript.TestScript, args []string) (time.Duration, 
 		defer f.Close()
 		to(f)
 	}
-	began := clock.System{}.Now()
+	p.began = clock.System{}.Now()
 	if err := p.cmd.Start(); err != nil {
 		return 0, err
 	}
 	go func() { p.failed = p.cmd.Wait(); close(p.ended) }()
 	s.running, s.starts = p, append(s.starts, p)
 	ts.Setenv("SCREEN", p.out)
-	return s.awaitReady(began)
+	return s.awaitReady()
 }
 
 // awaitReady polls /ready. A node that ends instead is a failure with what it
 // said.
-func (s *story) awaitReady(began time.Time) (time.Duration, error) {
+func (s *story) awaitReady() (time.Duration, error) {
 	client := &http.Client{Timeout: 5 * time.Second}
 	for {
 		res, err := client.Get("http://" + s.http + "/ready")
 		if err == nil {
 			res.Body.Close()
 		}
-		took := clock.System{}.Now().Sub(began)
+		took := clock.System{}.Now().Sub(s.running.began)
 		if err == nil && res.StatusCode == http.StatusOK && said(s.running.out, "is ready") {
 			return took, nil
 		}

@@ -6,8 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sayso/internal/clock"
 )
 
 // shelf is what the stories of one run share.
@@ -22,11 +25,13 @@ type story struct {
 	*shelf
 	t          testscript.T
 	dir        string
+	began      time.Time
 	http       string // host and port
 	chain      string
 	running    *process
-	heard      string // file, or empty
 	starts     []*process
+	heard      string // file, or empty
+	log        *opLog // of a storm
 	said, head string // what the command under way was answered: body; status and headers
 }
 
@@ -61,7 +66,7 @@ func samplesFolder(t *testing.T) string {
 // open prepares one story: its ports, and the environment by which the verbs
 // find its node.
 func (s *shelf) open(env *testscript.Env) error {
-	st := &story{shelf: s, t: env.T(), dir: env.WorkDir}
+	st := &story{shelf: s, t: env.T(), dir: env.WorkDir, began: clock.System{}.Now()}
 	var err error
 	if st.http, err = freePort("localhost"); err != nil {
 		return err
@@ -89,7 +94,8 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	for name, v := range map[string]verb{
 		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "http": (*story).request,
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
-		"moment": (*story).moment, "needs": (*story).needs, "sdk": (*story).sdk,
+		"moment": (*story).moment, "needs": (*story).needs, "sdk": (*story).sdk, "fill": (*story).fill,
+		"helps": (*story).helps, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			s := ts.Value(storyKey{}).(*story)

@@ -62,7 +62,7 @@ func (c *Chain) openEngine() (err error) {
 	}
 	stack, err := node.New(conf)
 	if errors.Is(err, node.ErrDatadirUsed) {
-		return sayso.Fail(sayso.Busy, "devchain.Open", "the chain directory is in use by another process; stop it or use another directory")
+		return sayso.Fail(sayso.Busy, "devchain.Open", fmt.Sprintf("the chain's directory %s is in use by another process, perhaps another sayso; stop it or use another directory", c.cfg.Dir))
 	} else if err != nil {
 		return err
 	}
