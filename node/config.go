@@ -26,6 +26,8 @@ type Config struct {
 	ChainListen   string        `help:"Address to answer JSON-RPC of the node's own chain on." default:"127.0.0.1:8545"`
 	Heartbeat     time.Duration `help:"Longest time between blocks of the node's own chain." default:"15s"`
 
+	DocumentGateway string `help:"URL that a CID is put behind, to fetch documents behind grants that are not kept here, such as https://assets.dimo.xyz/ipfs; without it none are fetched."`
+
 	MaxBody int64 `help:"Largest message of a device, in bytes." default:"1048576"`
 	CacheMB int64 `help:"Memory for caches of the store, in MiB." default:"64" name:"cache-mb"`
 

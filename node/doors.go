@@ -23,6 +23,7 @@ func (n *Node) openDoors(context.Context) error {
 		Registry: n.Registry, Vault: n.Vault, Clock: n.Clock, Log: n.Log,
 		Keys: n.Config.Keys, BaseURL: n.Config.BaseURL(), MaxBody: n.Config.MaxBody,
 		Aliases: n.aliases(), Contract: n.contractSigned, Count: n.metrics.door,
+		Documents: n.Documents,
 	})
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 
 	"sayso/internal/clock"
 	"sayso/node/vault"
+	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
 	"sayso/protocol/chain"
 	"sayso/protocol/chain/devchain"
@@ -35,14 +36,16 @@ const (
 
 // Node is a running node. Its exported members are for those who open it.
 type Node struct {
-	Config   Config
-	Log      *slog.Logger
-	Client   *chain.Client
-	Operator *chain.Key
-	Registry *registry.Registry
-	Clock    *registry.Clock
-	Vault    *vault.Vault
+	Config    Config
+	Log       *slog.Logger
+	Client    *chain.Client
+	Operator  *chain.Key
+	Registry  *registry.Registry
+	Clock     *registry.Clock
+	Vault     *vault.Vault
+	Documents *shelf.Shelf
 
+	root     vault.RootKey
 	own      *devchain.Chain // nil when another chain is followed
 	follower *follow.Follower
 	listener net.Listener
@@ -62,7 +65,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
-	for _, step := range []func(context.Context) error{n.listen, n.folders, n.openChain, n.openRegistry, n.openVault, n.openDoors} {
+	for _, step := range []func(context.Context) error{n.listen, n.folders, n.openChain, n.openRegistry, n.openVault, n.openDocuments, n.openDoors} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
@@ -139,6 +142,7 @@ func (n *Node) openVault(context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.root = root
 	n.Vault, err = vault.Open(vault.Config{
 		Dir: filepath.Join(n.Config.Data, "vault"), RootKey: root, Clock: n.Clock, Log: n.Log,
 		CacheBytes: n.Config.CacheMB << 20, Fatal: n.fail,

@@ -16,8 +16,11 @@ import (
 	"sayso/car/catalogue"
 	"sayso/car/door"
 	"sayso/internal/clock"
+	"sayso/node/ask/graphql"
 	"sayso/node/ask/identity"
 	"sayso/node/vault"
+	"sayso/owner/consent"
+	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
 	"sayso/owner/token"
 )
@@ -28,7 +31,8 @@ const (
 	vehicleIssuer   = "/auth-roles-rights"
 )
 
-// Config is what [New] needs; all but Aliases and Contract must be given.
+// Config is what [New] needs; all but Aliases, Contract and Documents must be
+// given.
 type Config struct {
 	Registry *registry.Registry
 	Vault    *vault.Vault
@@ -41,12 +45,16 @@ type Config struct {
 	// Contract asks a contract account whether it approves a signature.
 	Contract func(ctx context.Context, account common.Address, digest common.Hash, sig []byte) bool
 	Count    func(outcome string) // notes what became of a message of a device
+	// Documents are those behind grants; without them the records on chain alone
+	// count.
+	Documents *shelf.Shelf
 }
 
 // Front is the handler. More can be added to it with Handle.
 type Front struct {
 	cfg      Config
 	mux      *http.ServeMux
+	state    state
 	hosts    hosts
 	patterns []string
 }
@@ -58,30 +66,58 @@ func New(cfg Config) (*Front, error) {
 	if err != nil {
 		return nil, err
 	}
-	developers, err := token.OpenIssuer(cfg.Keys, "developer-tokens", cfg.BaseURL+developerIssuer)
+	developers, err := token.OpenIssuer(cfg.Keys, token.DeveloperKeys, cfg.BaseURL+developerIssuer)
 	if err != nil {
 		return nil, err
 	}
-	vehicles, err := token.OpenIssuer(cfg.Keys, "vehicle-tokens", cfg.BaseURL+vehicleIssuer)
+	vehicles, err := token.OpenIssuer(cfg.Keys, token.VehicleKeys, cfg.BaseURL+vehicleIssuer)
 	if err != nil {
 		return nil, err
 	}
-	f := &Front{cfg: cfg, mux: http.NewServeMux()}
+	developers.Clock, vehicles.Clock, vehicles.Term = cfg.Clock, cfg.Clock, token.VehicleTerm
+	f := &Front{cfg: cfg, mux: http.NewServeMux(), state: cfg.Registry}
+	if cfg.Documents != nil {
+		f.state = shelf.State{Registry: cfg.Registry, Shelf: cfg.Documents}
+	}
 	f.hosts = hosts{next: f.mux, developers: developers, vehicles: vehicles}
 	callers := token.NewDeveloperVerifier(developers)
 	signIn := &token.SignIn{Issuer: developers, State: cfg.Registry, Clock: cfg.Clock, Home: cfg.BaseURL, Contract: cfg.Contract}
 	token.Routes(f, signIn, f.exchange(vehicles, callers), [2]string{developerIssuer, vehicleIssuer})
 
-	id, err := identity.New(identity.Config{Registry: cfg.Registry, Clock: cfg.Clock, BaseURL: cfg.BaseURL, Log: cfg.Log})
+	gate := graphql.NewGate(graphql.GateConfig{})
+	id, err := identity.New(identity.Config{Registry: cfg.Registry, Clock: cfg.Clock, BaseURL: cfg.BaseURL, Gate: gate, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
 	f.Handle("/identity/query", id)
-	if err := f.telemetry(cat, token.NewVehicleVerifier(vehicles)); err != nil {
+	if err := f.telemetry(cat, token.NewVehicleVerifier(vehicles), gate); err != nil {
 		return nil, err
 	}
 	f.Handle("POST "+door.Path, f.door(cat, callers))
+	if cfg.Documents != nil {
+		shelf.Routes(f, cfg.Documents, func(r *http.Request) (sayso.Address, error) { return f.caller(r, callers) })
+	}
 	return f, nil
+}
+
+// state is what tokens are issued and reads are decided from.
+type state interface {
+	token.State
+	consent.State
+}
+
+// caller is the account that the developer token of a request names; nobody, the
+// zero address, where there is no token.
+func (f *Front) caller(r *http.Request, callers *token.Verifier[token.Developer]) (sayso.Address, error) {
+	raw, err := token.Bearer(r.Header.Get("Authorization"))
+	if err != nil || raw == "" {
+		return sayso.Address{}, err
+	}
+	c, err := callers.Verify(raw, "", f.cfg.Clock.Now())
+	if err != nil || c.Address == nil || token.Revoked(f.cfg.Registry, *c.Address) {
+		return sayso.Address{}, err
+	}
+	return *c.Address, nil
 }
 
 // Handle adds a handler for a pattern of [http.ServeMux].
@@ -99,10 +135,14 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.hosts.Serv
 // exchange trades developer tokens for vehicle tokens.
 func (f *Front) exchange(vehicles *token.Issuer, callers *token.Verifier[token.Developer]) *token.Exchange {
 	info := f.cfg.Registry.Chain()
-	return &token.Exchange{
-		Issuer: vehicles, Callers: callers, State: f.cfg.Registry, Clock: f.cfg.Clock,
+	x := &token.Exchange{
+		Issuer: vehicles, Callers: callers, State: f.state, Clock: f.cfg.Clock,
 		Chain: info.ID, Vehicle: info.Vehicle, Aliases: f.cfg.Aliases,
 	}
+	if f.cfg.Documents != nil {
+		x.Fetch = f.cfg.Documents.Fetch
+	}
+	return x
 }
 
 // door is the way in for devices.

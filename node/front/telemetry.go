@@ -6,14 +6,15 @@ import (
 	"sayso"
 	"sayso/car/catalogue"
 	"sayso/node/ask"
+	"sayso/node/ask/graphql"
 	"sayso/owner/consent"
 	"sayso/owner/token"
 )
 
 // telemetry answers about vehicles in both dialects.
-func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token.Vehicle]) error {
+func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token.Vehicle], gate *graphql.Gate) error {
 	cfg := ask.Config{
-		Catalogue: cat, Vault: f.cfg.Vault, Chain: f.cfg.Registry.Chain(), Clock: f.cfg.Clock, Log: f.cfg.Log,
+		Catalogue: cat, Vault: f.cfg.Vault, Chain: f.cfg.Registry.Chain(), Clock: f.cfg.Clock, Gate: gate, Log: f.cfg.Log,
 		Authorise: func(r *http.Request) (*ask.Session, error) { return f.session(r, tokens) },
 	}
 	for path, dialect := range map[string]catalogue.Dialect{"/telemetry/query": catalogue.Telemetry, "/query": catalogue.Subject} {
@@ -47,7 +48,7 @@ func (f *Front) session(r *http.Request, tokens *token.Verifier[token.Vehicle]) 
 			if !f.licensed(claims) {
 				return consent.Verdict{Vehicle: vehicle, Reason: consent.NotShared}
 			}
-			return consent.Decide(f.cfg.Registry, claims.Grantee, vehicle, f.cfg.Clock.Now())
+			return consent.Decide(f.state, claims.Grantee, vehicle, f.cfg.Clock.Now()).LimitEvents(claims.Filters())
 		},
 	}, nil
 }

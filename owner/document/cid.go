@@ -29,6 +29,24 @@ const SourceScheme = "ipfs://"
 // Of is the name that a node gives to bytes: a version 1 CID with the raw codec.
 func Of(content []byte) CID { return CID{codecRaw, sha256.Sum256(content)} }
 
+// FileOf is the name of the bytes as a file of one block: what `ipfs add` calls
+// it, other than in its text form.
+func FileOf(content []byte) CID { return CID{codecDagPB, sha256.Sum256(file(content))} }
+
+// Named is the CID of a digest of bytes, or of the file around them.
+func Named(digest [sha256.Size]byte, file bool) CID {
+	if file {
+		return CID{codecDagPB, digest}
+	}
+	return CID{codecRaw, digest}
+}
+
+// Digest is the hash in the CID.
+func (c CID) Digest() [sha256.Size]byte { return c.digest }
+
+// File says whether the hash is that of the file around the bytes.
+func (c CID) File() bool { return c.codec == codecDagPB }
+
 // String is the version 1 form in base 32.
 func (c CID) String() string { return "b" + base32Lower.EncodeToString(c.bytes()) }
 
@@ -38,10 +56,10 @@ func (c CID) Source() string { return SourceScheme + c.String() }
 // Names says whether the CID is that of the content: of its bytes, or of the
 // file of one block that IPFS wraps them into.
 func (c CID) Names(content []byte) bool {
-	if c.codec == codecDagPB {
-		return sha256.Sum256(file(content)) == c.digest
+	if c.File() {
+		return FileOf(content) == c
 	}
-	return sha256.Sum256(content) == c.digest
+	return Of(content) == c
 }
 
 // bytes is the binary form: version 1, the codec, the hash

@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"sayso"
+	"sayso/owner/document"
 )
 
 // How long tokens live (spec api 1.1).
@@ -65,6 +65,23 @@ type events struct {
 	Events []EventFilter `json:"events"`
 }
 
+func eventFilters(list []document.Filter) []EventFilter {
+	out := make([]EventFilter, 0, len(list))
+	for _, f := range list {
+		out = append(out, EventFilter(f))
+	}
+	return out
+}
+
+// Filters are the cloud events that the token claims.
+func (v *Vehicle) Filters() []document.Filter {
+	var out []document.Filter
+	for _, f := range v.CloudEvents.Events {
+		out = append(out, document.Filter(f))
+	}
+	return out
+}
+
 // Set is what the token claims: the named permissions, or the numbers where a
 // token has only those.
 func (v *Vehicle) Set() sayso.Permissions {
@@ -82,16 +99,6 @@ func (v *Vehicle) Set() sayso.Permissions {
 		}
 	}
 	return set
-}
-
-// sign makes a compact RS256 token.
-func (i *Issuer) sign(claims any) (string, error) {
-	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", i.kid)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: i.key}, options)
-	if err != nil {
-		return "", err
-	}
-	return jwt.Signed(signer).Claims(claims).Serialize()
 }
 
 // subject is the `sub` of a developer token: a protobuf message of two strings,
@@ -126,30 +133,31 @@ func (i *Issuer) developerTokens(client string, who sayso.Address, withAddress b
 	if withAddress {
 		c.Address = &who
 	}
-	if access, err = i.sign(c); err != nil {
+	key := i.signer(now)
+	if access, err = key.sign(c); err != nil {
 		return "", "", err
 	}
 	sum := sha256.Sum256([]byte(access))
 	c.AtHash = base64.RawURLEncoding.EncodeToString(sum[:16])
-	id, err = i.sign(c)
+	id, err = key.sign(c)
 	return access, id, err
 }
 
 // vehicleToken issues what an exchange gives.
-func (i *Issuer) vehicleToken(sub string, audience []string, asset sayso.DID, who sayso.Address, set sayso.Permissions, now time.Time) (string, error) {
+func (i *Issuer) vehicleToken(d deal, now time.Time) (string, error) {
 	v := Vehicle{
 		Claims: jwt.Claims{
-			Issuer: i.URL, Subject: sub, Audience: audience,
+			Issuer: i.URL, Subject: d.subject, Audience: d.audience,
 			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(VehicleTerm)),
 		},
-		Asset: asset.String(), Contract: asset.Address.Lower(), TokenID: asset.Token.String(), Grantee: who,
-		Permissions: []string{}, Privileges: []int{}, CloudEvents: events{[]EventFilter{}},
+		Asset: d.asset.String(), Contract: d.asset.Address.Lower(), TokenID: d.asset.Token.String(), Grantee: d.grantee,
+		Permissions: []string{}, Privileges: []int{}, CloudEvents: events{eventFilters(d.events)},
 	}
-	for _, p := range set.List() {
+	for _, p := range d.set.List() {
 		v.Permissions = append(v.Permissions, p.String())
 		v.Privileges = append(v.Privileges, int(p))
 	}
-	return i.sign(v)
+	return i.signer(now).sign(v)
 }
 
 // ParseSet reads permissions as names of tokens or enums, or as numbers.

@@ -1,14 +1,17 @@
 package token
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sayso"
 	"sayso/internal/clock"
 	"sayso/owner/consent"
+	"sayso/owner/document"
 	"sayso/owner/registry"
 )
 
@@ -17,11 +20,14 @@ import (
 type Exchange struct {
 	Issuer  *Issuer
 	Callers *Verifier[Developer]
-	State   State
+	State   State // if it has documents (consent.Papers), they count
 	Clock   clock.Clock
 	Chain   uint64
 	Vehicle sayso.Address   // the vehicle contract
 	Aliases []sayso.Address // contracts that published SDKs name instead of it
+	// Fetch gets the document behind a grant, where that is not here and would
+	// decide; nil where there is nowhere to get it from.
+	Fetch func(ctx context.Context, vehicle uint64, grantee sayso.Address)
 }
 
 // Body is the request: the newer asset and permissions, or the older contract,
@@ -38,51 +44,102 @@ type Body struct {
 
 // Refusal is a denied exchange: what is missing, why, and how to ask for it.
 type Refusal struct {
-	Missing []string `json:"missing"`
-	Reason  string   `json:"reason"`
-	Ask     string   `json:"ask"`
+	Missing []string      `json:"missing"`
+	Events  []EventFilter `json:"missingEvents,omitempty"`
+	Reason  string        `json:"reason"`
+	Ask     string        `json:"ask"`
 	text    string
 }
 
 func (r *Refusal) Error() string { return r.text }
 
-// Trade answers an exchange.
-func (x *Exchange) Trade(raw string, body Body) (string, error) {
-	const op = "token.Exchange"
+// Trade answers an exchange: everything that is asked for, or nothing.
+func (x *Exchange) Trade(ctx context.Context, raw string, body Body) (string, error) {
 	now := x.Clock.Now()
 	caller, err := x.Callers.Verify(raw, "", now)
 	if err != nil {
 		return "", err
 	}
-	sub, err := x.responseSubject(caller)
+	d, err := x.judge(ctx, caller, body, now)
 	if err != nil {
 		return "", err
 	}
-	if caller.Address == nil {
-		return "", sayso.Fail(sayso.Unauthorized, op, "No Ethereum address claim found.")
+	t, err := x.Issuer.vehicleToken(d, now)
+	if err == nil && len(t) > maxTokenBytes {
+		return "", sayso.Fail(sayso.TooLarge, "token.Exchange", "a token for all of this would be too long: ask for less")
 	}
-	if Revoked(x.State, *caller.Address) {
-		return "", sayso.Fail(sayso.Denied, op, "not a dev license: "+caller.Address.String()+" is revoked")
+	return t, err
+}
+
+// deal is what a vehicle token will say.
+type deal struct {
+	subject  string
+	audience []string
+	asset    sayso.DID
+	grantee  sayso.Address
+	asked
+}
+
+// asked is what an exchange asks for.
+type asked struct {
+	set    sayso.Permissions
+	events []document.Filter
+}
+
+// judge decides an exchange of a caller who has proven who it is.
+func (x *Exchange) judge(ctx context.Context, caller *Developer, body Body, now time.Time) (deal, error) {
+	const op = "token.Exchange"
+	sub, err := x.responseSubject(caller)
+	if err != nil {
+		return deal{}, err
+	}
+	if caller.Address == nil {
+		return deal{}, sayso.Fail(sayso.Unauthorized, op, "No Ethereum address claim found.")
+	}
+	who := *caller.Address
+	if Revoked(x.State, who) {
+		return deal{}, sayso.Fail(sayso.Denied, op, "not a dev license: "+who.String()+" is revoked")
 	}
 	vehicle, asset, err := x.asset(body)
 	if err != nil {
-		return "", err
+		return deal{}, err
 	}
 	want, err := wanted(body)
 	if err != nil {
-		return "", err
+		return deal{}, err
 	}
-	who := *caller.Address
+	d := deal{subject: sub, audience: body.Audience, asset: asset, grantee: who, asked: want}
+	if len(d.audience) == 0 {
+		d.audience = []string{Audience}
+	}
+	if len(d.audience) > maxAudiences || slices.ContainsFunc(d.audience, func(a string) bool { return a == "" || strings.Contains(a, "*") }) {
+		return deal{}, sayso.Fail(sayso.Invalid, op, fmt.Sprintf("audience must be 1 to %d names without a *", maxAudiences))
+	}
 	verdict := consent.Decide(x.State, who, vehicle, now)
-	if missing := want.Without(verdict.Permissions()); !missing.Empty() {
-		return "", refusal(who, asset, missing, verdict)
+	missing := want.without(verdict)
+	if x.Fetch != nil && !missing.empty() && (verdict.Paper == consent.NotHere || verdict.Paper == consent.NotTheForm) {
+		x.Fetch(ctx, vehicle, who)
+		verdict = consent.Decide(x.State, who, vehicle, now)
+		missing = want.without(verdict)
 	}
-	audience := body.Audience
-	if len(audience) == 0 {
-		audience = []string{Audience}
+	if !missing.empty() {
+		return deal{}, refusal(who, asset, missing, verdict)
 	}
-	return x.Issuer.vehicleToken(sub, audience, asset, who, want, now)
+	return d, nil
 }
+
+// without is what a verdict does not give.
+func (a asked) without(v consent.Verdict) asked {
+	out := asked{set: a.set.Without(v.Permissions())}
+	for _, f := range a.events {
+		if !v.Covers(f) {
+			out.events = append(out.events, f)
+		}
+	}
+	return out
+}
+
+func (a asked) empty() bool { return a.set.Empty() && len(a.events) == 0 }
 
 // responseSubject is who the vehicle token is issued to: the licence that asks,
 // or the drivers' client.
@@ -151,49 +208,91 @@ func (x *Exchange) vehicle(d sayso.DID) (uint64, bool) {
 
 // wanted reads what is asked for. Numbers without a name are left out: SDKs ask
 // for every bit that the chain shows.
-func wanted(body Body) (sayso.Permissions, error) {
+func wanted(body Body) (want asked, err error) {
 	const op = "token.Exchange"
-	var want sayso.Permissions
-	if len(body.CloudEvents) > 0 && string(body.CloudEvents) != "null" {
-		return want, sayso.Fail(sayso.Invalid, op, "cloudEvents filters are granted by a grant document, and this node does not evaluate grant documents: ask for permissions instead")
+	if want.events, err = wantedEvents(body.CloudEvents); err != nil {
+		return want, err
 	}
-	asked := 0
 	for _, name := range body.Permissions {
 		p, ok := sayso.ParsePermission(name)
 		if !ok {
 			return want, sayso.Fail(sayso.Invalid, op, fmt.Sprintf("unknown privileges [%s]", name))
 		}
-		want, asked = want.With(p), asked+1
+		want.set = want.set.With(p)
 	}
-	if asked == 0 {
+	if len(body.Permissions) == 0 {
 		for _, n := range body.Privileges {
 			if n < 0 || n > 127 {
 				return want, sayso.Fail(sayso.Invalid, op, fmt.Sprintf("unknown privileges [%d]", n))
 			}
 			if p := sayso.Permission(n); p.Enum() != "" {
-				want, asked = want.With(p), asked+1
+				want.set = want.set.With(p)
 			}
 		}
 	}
-	if asked == 0 {
+	if want.empty() {
 		return want, sayso.Fail(sayso.Invalid, op, "Please provide at least one privilege or cloudevent")
 	}
 	return want, nil
 }
 
+// Limits of one exchange.
+const (
+	maxAudiences = 16
+	maxPairs     = 1000 // of an id and a tag, over all filters
+)
+
+// wantedEvents reads the filters on cloud events. What a filter leaves out
+// stands for everything.
+func wantedEvents(raw json.RawMessage) (out []document.Filter, err error) {
+	const op = "token.Exchange"
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	var body struct {
+		Events []struct {
+			EventType, Source string
+			IDs, Tags         []string
+		}
+	}
+	if err := json.Unmarshal(raw, &body); err != nil {
+		return nil, sayso.Fail(sayso.Invalid, op, `cloudEvents must be {"events":[{"eventType","source","ids","tags"}]}`)
+	}
+	pairs := 0
+	for _, e := range body.Events {
+		f := document.Filter{EventType: e.EventType, Source: e.Source, IDs: e.IDs, Tags: e.Tags}.Whole()
+		if pairs += len(f.IDs) * len(f.Tags); pairs > maxPairs {
+			return nil, sayso.Fail(sayso.TooLarge, op, fmt.Sprintf("cloudEvents asks for over %d pairs of an id and a tag: ask for less at once", maxPairs))
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
 // refusal words a denial so that its reader can act on it.
-func refusal(who sayso.Address, asset sayso.DID, missing sayso.Permissions, v consent.Verdict) error {
-	var names, short []string
-	for _, p := range missing.List() {
+func refusal(who sayso.Address, asset sayso.DID, missing asked, v consent.Verdict) error {
+	names, short := []string{}, []string{}
+	for _, p := range missing.set.List() {
 		names = append(names, p.String())
 		short = append(short, strings.TrimPrefix(p.String(), "privilege:"))
 	}
-	reason := v.Reason
-	if reason == "" {
-		reason = "the owner's grant does not include them"
+	r := &Refusal{Missing: names, Reason: string(v.Reason)}
+	if r.Reason == "" {
+		r.Reason = "the owner's grant does not include them"
 	}
-	r := &Refusal{Missing: names, Reason: string(reason)}
-	r.Ask = fmt.Sprintf("sayso grant --vehicle %s --to %s --permissions %s", asset.Token, who, strings.Join(short, ","))
+	if v.Paper != "" && v.Paper != v.Reason {
+		r.Reason += "; " + string(v.Paper)
+	}
+	r.Ask = fmt.Sprintf("sayso grant --vehicle %s --to %s", asset.Token, who)
+	if len(names) > 0 {
+		r.Ask += " --permissions " + strings.Join(short, ",")
+	}
 	r.text = fmt.Sprintf("Address %s lacks permissions [%s] for asset %s", who, strings.Join(names, " "), asset)
+	if len(missing.events) > 0 {
+		r.Events = eventFilters(missing.events)
+		list, _ := json.Marshal(r.Events)
+		r.text = fmt.Sprintf("Address %s lacks permissions [%s] and cloud events %s for asset %s", who, strings.Join(names, " "), list, asset)
+		r.Ask += " --document --event <type>"
+	}
 	return &sayso.Error{Op: "token.Exchange", Fault: sayso.Denied, Subject: asset.String(), Message: r.text, Err: r}
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -32,9 +33,12 @@ type Mux interface {
 	Handle(pattern string, h http.Handler)
 }
 
+// cacheControl lets others keep keys for [cacheFor].
+var cacheControl = fmt.Sprintf("max-age=%d, must-revalidate", int(cacheFor.Seconds()))
+
 // ServeDiscovery answers the OpenID Connect discovery document.
 func (i *Issuer) ServeDiscovery(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", "max-age=300, must-revalidate")
+	w.Header().Set("Cache-Control", cacheControl)
 	reply(w, http.StatusOK, map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/keys",
 		"authorization_endpoint": i.URL + "/auth/web3/generate_challenge", "token_endpoint": i.URL + "/auth/web3/submit_challenge",
@@ -47,7 +51,7 @@ func (i *Issuer) ServeDiscovery(w http.ResponseWriter, _ *http.Request) {
 
 // ServeKeys answers the JWK Set.
 func (i *Issuer) ServeKeys(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", "max-age=300, must-revalidate")
+	w.Header().Set("Cache-Control", cacheControl)
 	reply(w, http.StatusOK, i.KeySet())
 }
 
@@ -95,7 +99,7 @@ func (x *Exchange) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, sayso.Fail(sayso.Invalid, "token.Exchange", "Couldn't parse request body."))
 		return
 	}
-	t, err := x.Trade(raw, body)
+	t, err := x.Trade(r.Context(), raw, body)
 	if err != nil {
 		fail(w, err)
 		return
@@ -115,6 +119,9 @@ func fail(w http.ResponseWriter, err error) {
 	var r *Refusal
 	if errors.As(err, &r) {
 		body["missing"], body["reason"], body["ask"] = r.Missing, r.Reason, r.Ask
+		if len(r.Events) > 0 {
+			body["missingEvents"] = r.Events
+		}
 	}
 	if f == sayso.Busy {
 		w.Header().Set("Retry-After", strconv.Itoa(60))

@@ -36,17 +36,23 @@ type Verifier[C any] struct {
 	std    func(*C) *jwt.Claims
 
 	mu    sync.Mutex
-	known map[[32]byte]*C
+	known map[[32]byte]checked[C]
+}
+
+// checked is a token whose signature was found right, with the key.
+type checked[C any] struct {
+	claims *C
+	header string
 }
 
 // NewDeveloperVerifier checks developer tokens.
 func NewDeveloperVerifier(i *Issuer) *Verifier[Developer] {
-	return &Verifier[Developer]{issuer: i, term: DeveloperTerm, std: func(c *Developer) *jwt.Claims { return &c.Claims }, known: map[[32]byte]*Developer{}}
+	return &Verifier[Developer]{issuer: i, term: DeveloperTerm, std: func(c *Developer) *jwt.Claims { return &c.Claims }, known: map[[32]byte]checked[Developer]{}}
 }
 
 // NewVehicleVerifier checks vehicle tokens.
 func NewVehicleVerifier(i *Issuer) *Verifier[Vehicle] {
-	return &Verifier[Vehicle]{issuer: i, term: VehicleTerm, std: func(c *Vehicle) *jwt.Claims { return &c.Claims }, known: map[[32]byte]*Vehicle{}}
+	return &Verifier[Vehicle]{issuer: i, term: VehicleTerm, std: func(c *Vehicle) *jwt.Claims { return &c.Claims }, known: map[[32]byte]checked[Vehicle]{}}
 }
 
 // Verify returns the claims of a token that the issuer signed, that is in its
@@ -57,7 +63,7 @@ func (v *Verifier[C]) Verify(raw, audience string, now time.Time) (*C, error) {
 	if raw == "" || len(raw) > maxTokenBytes {
 		return refuse("missing or oversized token")
 	}
-	c, err := v.signed(raw)
+	c, err := v.signed(raw, now)
 	if err != nil {
 		return refuse("not a token of this node")
 	}
@@ -79,26 +85,31 @@ func (v *Verifier[C]) Verify(raw, audience string, now time.Time) (*C, error) {
 	return c, nil
 }
 
-// signed checks the signature, or finds that it was checked before.
-func (v *Verifier[C]) signed(raw string) (*C, error) {
+// signed checks the signature, or finds that it was checked before. The key must
+// still stand.
+func (v *Verifier[C]) signed(raw string, now time.Time) (*C, error) {
 	sum := sha256.Sum256([]byte(raw))
 	v.mu.Lock()
-	c, ok := v.known[sum]
+	found, ok := v.known[sum]
 	v.mu.Unlock()
 	if ok {
-		return c, nil
+		if v.issuer.key(found.header, now) == nil {
+			return nil, errForm
+		}
+		return found.claims, nil
 	}
 	parts := strings.Split(raw, ".")
-	if len(parts) != 3 || parts[0] != v.issuer.header || !canonical(parts[1]) || !canonical(parts[2]) {
+	key := v.issuer.key(parts[0], now)
+	if len(parts) != 3 || key == nil || !canonical(parts[1]) || !canonical(parts[2]) {
 		return nil, errForm
 	}
 	t, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		return nil, err
 	}
-	c = new(C)
+	c := new(C)
 	var payload json.RawMessage
-	if err := t.Claims(&v.issuer.key.PublicKey, c, &payload); err != nil {
+	if err := t.Claims(&key.private.PublicKey, c, &payload); err != nil {
 		return nil, err
 	}
 	if err := unambiguous(payload); err != nil {
@@ -109,7 +120,7 @@ func (v *Verifier[C]) signed(raw string) (*C, error) {
 	if len(v.known) >= verified {
 		clear(v.known)
 	}
-	v.known[sum] = c
+	v.known[sum] = checked[C]{c, key.header}
 	return c, nil
 }
 
