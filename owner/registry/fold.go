@@ -43,6 +43,7 @@ type folded struct {
 // draft is what a move has changed so far.
 type draft struct {
 	r      *Registry
+	first  bool         // the registry was empty before
 	over   map[fact]any // every fact that differs from the registry's; nil = removed
 	blocks []folded
 }
@@ -163,6 +164,7 @@ func (r *Registry) Move(m Move, apply func(*Tx) error) error {
 			return fmt.Errorf("registry: back to block %d: %w", m.To, err)
 		}
 	}
+	d.first = !begun
 	for _, b := range m.Blocks {
 		if begun && (b.Number != head.Number+1 || b.Parent != head.Hash) {
 			return fmt.Errorf("%w: block %d", ErrFork, b.Number)

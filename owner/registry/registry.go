@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -96,12 +97,11 @@ func (r *Registry) load() error {
 // bind ties the file to its chain at the first opening and checks it at others.
 func (r *Registry) bind() error {
 	want, _ := json.Marshal(r.cfg.Chain)
-	var have string
-	switch err := r.db.QueryRow(`SELECT body FROM meta WHERE name = 'chain'`).Scan(&have); {
-	case errors.Is(err, sql.ErrNoRows):
-		_, err = r.db.Exec(`INSERT INTO meta (name, body) VALUES ('chain', ?)`, string(want))
-		return err
+	switch have, ok, err := r.meta("chain"); {
 	case err != nil:
+		return err
+	case !ok:
+		_, err = r.db.Exec(putMeta, "chain", string(want))
 		return err
 	case have != string(want):
 		return fmt.Errorf("the facts belong to another chain (%s); this one is %s: use another data directory, or remove the file to index again", have, want)
@@ -169,23 +169,41 @@ func (r *Registry) At(number uint64) (Block, bool, error) {
 	return r.blockWhere(`WHERE number = ?`, number)
 }
 
+// putMeta sets a member of the table meta.
+const putMeta = `INSERT INTO meta (name, body) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET body = excluded.body`
+
+// meta reads a member of the table meta.
+func (r *Registry) meta(name string) (text string, ok bool, err error) {
+	err = r.db.QueryRow(`SELECT body FROM meta WHERE name = ?`, name).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	return text, err == nil, err
+}
+
+// First is the number of the first block that was folded; ok is false before
+// there is one.
+func (r *Registry) First() (number uint64, ok bool, err error) {
+	text, ok, err := r.meta("first")
+	if ok {
+		number, err = strconv.ParseUint(text, 10, 64)
+	}
+	return number, ok, err
+}
+
 // Genesis is the hash of block 0 of the chain that the facts came from; ok is
 // false before [Registry.PinGenesis].
 func (r *Registry) Genesis() (hash [32]byte, ok bool, err error) {
-	var text string
-	err = r.db.QueryRow(`SELECT body FROM meta WHERE name = 'genesis'`).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return hash, false, nil
-	}
-	if err == nil {
+	text, ok, err := r.meta("genesis")
+	if ok {
 		_, err = hex.Decode(hash[:], []byte(text))
 	}
-	return hash, err == nil, err
+	return hash, ok, err
 }
 
 // PinGenesis binds the facts to the chain with that block 0.
 func (r *Registry) PinGenesis(hash [32]byte) error {
-	_, err := r.db.Exec(`INSERT INTO meta (name, body) VALUES ('genesis', ?)`, hex.EncodeToString(hash[:]))
+	_, err := r.db.Exec(putMeta, "genesis", hex.EncodeToString(hash[:]))
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 )
 
 // past is what a fact was before a block changed it; the row is nil where it
@@ -14,121 +15,102 @@ type past struct {
 	row   any
 }
 
-// writer holds the statements of one transaction.
+// writer is one transaction. After an error it does nothing more.
 type writer struct {
-	tx                     *sql.Tx
-	block, undo, put, drop *sql.Stmt
+	tx         *sql.Tx
+	statements map[string]*sql.Stmt
+	err        error
 }
 
-func (r *Registry) begin() (*writer, error) {
-	tx, err := r.db.Begin()
-	if err != nil {
-		return nil, err
+func (w *writer) exec(statement string, args ...any) {
+	if w.err != nil {
+		return
 	}
-	w := &writer{tx: tx}
-	for text, s := range map[string]**sql.Stmt{
-		`INSERT INTO blocks (number, hash, parent, time) VALUES (?, ?, ?, ?)`: &w.block,
-		`INSERT INTO undo (number, kind, key, body) VALUES (?, ?, ?, ?)`:      &w.undo,
-		`INSERT INTO facts (kind, key, body) VALUES (?, ?, ?)
-			ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body`: &w.put,
-		`DELETE FROM facts WHERE kind = ? AND key = ?`: &w.drop,
-	} {
-		if *s, err = tx.Prepare(text); err != nil {
-			tx.Rollback()
-			return nil, err
+	s, ok := w.statements[statement]
+	if !ok {
+		if s, w.err = w.tx.Prepare(statement); w.err != nil {
+			return
 		}
+		w.statements[statement] = s
 	}
-	return w, nil
+	_, w.err = s.Exec(args...)
 }
 
 // store writes a move in one transaction. It returns what the facts were before
 // the blocks that are not final.
 func (r *Registry) store(m Move, d *draft, head Block) (map[fact][]past, error) {
-	w, err := r.begin()
+	tx, err := r.db.Begin()
 	if err != nil {
 		return nil, err
 	}
-	defer w.tx.Rollback() // no effect after the commit
+	defer tx.Rollback() // no effect after the commit
+	w := &writer{tx: tx, statements: map[string]*sql.Stmt{}}
 	if m.Back {
-		err = w.forget(`DELETE FROM undo WHERE number > ?`, m.To)
-		if err == nil {
-			err = w.forget(`DELETE FROM blocks WHERE number > ?`, m.To)
-		}
+		w.exec(`DELETE FROM undo WHERE number > ?`, m.To)
+		w.exec(`DELETE FROM blocks WHERE number > ?`, m.To)
 	}
-	for i := 0; i < len(d.blocks) && err == nil; i++ {
-		err = w.fold(&d.blocks[i], head.Number, r.kept())
+	if d.first && len(m.Blocks) > 0 {
+		w.exec(putMeta, "first", strconv.FormatUint(m.Blocks[0].Number, 10))
+	}
+	for i := range d.blocks {
+		w.fold(&d.blocks[i], head.Number, r.kept())
 	}
 	for f, row := range d.over {
-		if err == nil {
-			err = w.write(f, row)
-		}
+		w.write(f, row)
 	}
-	if err == nil && head.Number > Depth {
-		err = w.forget(`DELETE FROM blocks WHERE number < ?`, head.Number-Depth)
+	if head.Number > Depth {
+		w.exec(`DELETE FROM blocks WHERE number < ?`, head.Number-Depth)
 	}
-	if err == nil && head.Number > r.kept() {
-		err = w.forget(`DELETE FROM undo WHERE number <= ?`, head.Number-r.kept())
+	if head.Number > r.kept() {
+		w.exec(`DELETE FROM undo WHERE number <= ?`, head.Number-r.kept())
 	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	recent, err := r.recentAfter(tx, m, d, head)
 	if err != nil {
 		return nil, err
 	}
-	recent, err := r.recentAfter(w.tx, m, d, head)
-	if err != nil {
-		return nil, err
-	}
-	return recent, w.tx.Commit()
+	return recent, tx.Commit()
 }
 
 // kept is for how many blocks the undo is kept: so many that after the deepest
 // fork the state of the last final block is still known.
 func (r *Registry) kept() uint64 { return Depth + r.cfg.Confirmations }
 
-func (w *writer) forget(statement string, number uint64) error {
-	_, err := w.tx.Exec(statement, number)
-	return err
-}
-
 // fold writes a block and its undo, but of a long move only what the end of it
 // still keeps.
-func (w *writer) fold(b *folded, head, kept uint64) error {
+func (w *writer) fold(b *folded, head, kept uint64) {
 	if b.Number+kept > head {
 		for _, e := range b.edits {
-			body, err := encode(e.before)
-			if err != nil {
-				return err
-			}
-			if _, err := w.undo.Exec(b.Number, e.kind, e.key, body); err != nil {
-				return err
-			}
+			w.exec(`INSERT INTO undo (number, kind, key, body) VALUES (?, ?, ?, ?)`, b.Number, e.kind, e.key, w.encode(e.before))
 		}
 	}
-	if b.Number+Depth < head {
-		return nil
+	if b.Number+Depth >= head {
+		w.exec(`INSERT INTO blocks (number, hash, parent, time) VALUES (?, ?, ?, ?)`,
+			b.Number, hex.EncodeToString(b.Hash[:]), hex.EncodeToString(b.Parent[:]), b.Time)
 	}
-	_, err := w.block.Exec(b.Number, hex.EncodeToString(b.Hash[:]), hex.EncodeToString(b.Parent[:]), b.Time)
-	return err
 }
 
-func (w *writer) write(f fact, row any) error {
+func (w *writer) write(f fact, row any) {
 	if row == nil {
-		_, err := w.drop.Exec(f.kind, f.key)
-		return err
+		w.exec(`DELETE FROM facts WHERE kind = ? AND key = ?`, f.kind, f.key)
+		return
 	}
-	body, err := encode(row)
-	if err != nil {
-		return err
-	}
-	_, err = w.put.Exec(f.kind, f.key, body)
-	return err
+	w.exec(`INSERT INTO facts (kind, key, body) VALUES (?, ?, ?)
+		ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body`, f.kind, f.key, w.encode(row))
 }
 
 // encode is the text of a row, NULL where there is none.
-func encode(row any) (sql.NullString, error) {
+func (w *writer) encode(row any) sql.NullString {
 	if row == nil {
-		return sql.NullString{}, nil
+		return sql.NullString{}
 	}
 	body, err := json.Marshal(row)
-	return sql.NullString{String: string(body), Valid: true}, err
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return sql.NullString{String: string(body), Valid: true}
 }
 
 // querier is the file, or a transaction in it.

@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"database/sql"
-	"errors"
 	"strconv"
 	"time"
 
@@ -28,13 +26,9 @@ type Clock struct {
 // Clock returns the decision clock over a wall clock.
 func (r *Registry) Clock(wall clock.Clock) (*Clock, error) {
 	c := &Clock{r: r, wall: wall}
-	var text string
-	err := r.db.QueryRow(`SELECT body FROM meta WHERE name = 'clock'`).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return c, nil
-	}
-	if err != nil {
-		return nil, err
+	text, ok, err := r.meta("clock")
+	if !ok {
+		return c, err
 	}
 	micros, err := strconv.ParseInt(text, 10, 64)
 	c.high = time.UnixMicro(micros).UTC()
@@ -78,7 +72,6 @@ func (c *Clock) Mark() error {
 		return nil
 	}
 	c.saved = now
-	_, err := c.r.db.Exec(`INSERT INTO meta (name, body) VALUES ('clock', ?)
-		ON CONFLICT (name) DO UPDATE SET body = excluded.body`, strconv.FormatInt(now.UnixMicro(), 10))
+	_, err := c.r.db.Exec(putMeta, "clock", strconv.FormatInt(now.UnixMicro(), 10))
 	return err
 }
