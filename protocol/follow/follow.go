@@ -1,15 +1,21 @@
-// Package follow folds the chain's blocks into the registry: it reads headers
-// and logs, checks that each block follows the last, decodes the events that
-// its table names, and on a fork takes blocks back to the common one.
+// Package follow folds the chain's blocks into the registry: it reads headers,
+// checks that each block follows the last, takes the logs from receipts that the
+// header proves, decodes the events that its table names, and on a fork goes
+// back to the common block.
+//
+// An endpoint can still lie by making up whole blocks, headers and receipts
+// alike; only a second one tells ([Agreed]). What it cannot do is leave out,
+// alter, repeat or invent a log of a block whose hash is right. DESIGN.md lists
+// what is believed and why.
 package follow
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"math/big"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum"
@@ -20,11 +26,28 @@ import (
 	"sayso/protocol/chain"
 )
 
+const (
+	// stride is the most blocks that one move of the registry takes.
+	stride = 1000
+	// ahead is how far a block may be stamped ahead of this machine's clock.
+	ahead = time.Minute
+	// stall is how old the head of a chain may be whose blocks need
+	// confirmations. Such a chain makes blocks all the time; a chain on which
+	// grants count at once may make them on demand, and an old head says nothing.
+	stall = 2 * time.Minute
+	// tell is how often a long way to the head is told of.
+	tell = 5 * time.Second
+)
+
 // Chain is the view of a chain that the follower needs; [chain.Client] is one.
 type Chain interface {
+	ChainID(ctx context.Context) (*big.Int, error)
 	Head(ctx context.Context) (chain.Block, error)
 	HeaderByNumber(ctx context.Context, number uint64) (chain.Block, error)
+	Headers(ctx context.Context, first, last uint64) ([]chain.Block, error)
+	BlockLogs(ctx context.Context, blocks []chain.Block) ([][]types.Log, error)
 	Logs(ctx context.Context, q ethereum.FilterQuery) ([]types.Log, error)
+	HasCode(ctx context.Context, account common.Address, number uint64) (bool, error)
 }
 
 // Config says what to follow and into which registry.
@@ -32,7 +55,7 @@ type Config struct {
 	Chain    Chain
 	Registry *registry.Registry
 	Clock    *registry.Clock
-	Start    uint64        // first block to read when the registry is empty
+	Start    uint64        // first block to read when the registry is empty; 0 is the one in which the first contract appeared
 	Every    time.Duration // between looks at the chain
 	Log      *slog.Logger
 }
@@ -41,8 +64,13 @@ type Config struct {
 type Follower struct {
 	cfg       Config
 	decoders  map[place]decoder
-	addresses []common.Address
-	settled   bool // has stood on the remote head since the start
+	contracts []contract
+	sure      bool // that this is our chain, since the last failure
+	trouble   atomic.Value
+
+	began time.Time // of the way to the head, zero when there is none
+	from  uint64    // where it began
+	told  time.Time
 }
 
 // New prepares a follower.
@@ -52,14 +80,7 @@ func New(cfg Config) (*Follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Follower{cfg: cfg, decoders: d}
-	for at := range d {
-		if !slices.Contains(f.addresses, at.contract) {
-			f.addresses = append(f.addresses, at.contract)
-		}
-	}
-	slices.SortFunc(f.addresses, common.Address.Cmp)
-	return f, nil
+	return &Follower{cfg: cfg, decoders: d, contracts: contractsOf(d)}, nil
 }
 
 // Run follows until the context ends. A failed look is logged and tried again;
@@ -67,7 +88,7 @@ func New(cfg Config) (*Follower, error) {
 func (f *Follower) Run(ctx context.Context) error {
 	tick := time.NewTicker(f.cfg.Every)
 	defer tick.Stop()
-	failing := ""
+	failing := f.Trouble()
 	for {
 		err := f.Step(ctx)
 		switch {
@@ -88,11 +109,35 @@ func (f *Follower) Run(ctx context.Context) error {
 	}
 }
 
+// Trouble is why the last look at the chain failed; empty if it did not.
+func (f *Follower) Trouble() string {
+	text, _ := f.trouble.Load().(string)
+	return text
+}
+
 // Step reads the chain up to its present head. It returns when the registry
-// stands on that head.
+// stands on that head. After an error the registry stands on some block of the
+// chain as it was told before.
 func (f *Follower) Step(ctx context.Context) error {
+	err := f.step(ctx)
+	if err != nil {
+		f.sure = false
+		f.trouble.Store(err.Error())
+		return err
+	}
+	f.trouble.Store("")
+	return nil
+}
+
+func (f *Follower) step(ctx context.Context) error {
 	for {
 		remote, err := f.cfg.Chain.Head(ctx)
+		if err == nil && !f.sure {
+			err = f.identify(ctx)
+		}
+		if err == nil {
+			err = f.timely(remote)
+		}
 		if err != nil {
 			return err
 		}
@@ -101,71 +146,139 @@ func (f *Follower) Step(ctx context.Context) error {
 			return err
 		}
 		if done {
-			f.settled = true
+			f.began = time.Time{}
 			f.cfg.Registry.Looked(f.cfg.Clock.Now())
 			return f.cfg.Clock.Mark()
 		}
 	}
 }
 
-// converge moves the registry one block nearer to the remote head: back where
-// its own head is not on the remote chain, else forward.
+// converge moves the registry nearer to the remote head: back where its own head
+// is not on the remote chain, and forward.
 func (f *Follower) converge(ctx context.Context, remote chain.Block) (done bool, err error) {
 	local, begun := f.cfg.Registry.Head()
-	if !begun {
-		if remote.Number < f.cfg.Start {
-			return true, nil
-		}
-		return false, f.fold(ctx, f.cfg.Start)
-	}
-	if local.Number == remote.Number && local.Hash == remote.Hash {
+	switch {
+	case begun && local.Hash == [32]byte(remote.Hash):
 		return true, nil
-	}
-	if local.Number >= remote.Number {
+	case begun && local.Number >= remote.Number:
 		return false, f.behind(ctx, remote, local)
+	case begun:
+		return false, f.forward(ctx, remote, local)
 	}
-	err = f.fold(ctx, local.Number+1)
+	start, err := f.start(ctx, remote)
+	if err != nil || remote.Number < start {
+		return err == nil, err
+	}
+	return false, f.advance(ctx, registry.Move{}, start, remote)
+}
+
+// forward reads on after our head, or finds that it is not on the chain.
+func (f *Follower) forward(ctx context.Context, remote chain.Block, local registry.Block) error {
+	err := f.advance(ctx, registry.Move{}, local.Number+1, remote)
 	if errors.Is(err, registry.ErrFork) {
-		return false, f.unwind(ctx, remote, local)
+		return f.fork(ctx, remote, local)
 	}
-	return false, err
+	return err
 }
 
-// behind handles a remote head that is not above ours. Another block at that
-// height is a fork. Our own block is a chain that lags, as one behind a load
-// balancer does: to take blocks back would bring revoked grants to life, so
-// only a start may do it.
-func (f *Follower) behind(ctx context.Context, remote chain.Block, local registry.Block) error {
-	ours, ok, err := f.cfg.Registry.At(remote.Number)
+// advance moves the registry over blocks from a number on, up to the remote
+// head or a stride.
+func (f *Follower) advance(ctx context.Context, move registry.Move, from uint64, remote chain.Block) error {
+	blocks, err := f.blocks(ctx, from, remote)
 	if err != nil {
 		return err
 	}
-	if f.settled && ok && ours.Hash == remote.Hash {
-		return fmt.Errorf("follow: the chain's head went back from block %d to %d", local.Number, remote.Number)
+	if local, begun := f.cfg.Registry.Head(); !move.Back && begun && [32]byte(blocks[0].Parent) != local.Hash {
+		return fmt.Errorf("%w: block %d", registry.ErrFork, from) // before the logs are asked for
 	}
-	return f.unwind(ctx, remote, local)
-}
-
-// fold reads one block and its logs and adds them.
-func (f *Follower) fold(ctx context.Context, number uint64) error {
-	b, err := f.cfg.Chain.HeaderByNumber(ctx, number)
+	logs, err := f.logs(ctx, blocks, remote.Number)
 	if err != nil {
 		return err
 	}
-	hash := common.Hash(b.Hash)
-	logs, err := f.cfg.Chain.Logs(ctx, ethereum.FilterQuery{BlockHash: &hash, Addresses: f.addresses})
-	if err != nil {
-		return err
+	last := blocks[len(blocks)-1].Number
+	if move.Back && last < remote.Number {
+		// The rest of the branch may revoke what the lost one revoked.
+		f.cfg.Registry.Blind()
 	}
-	slices.SortStableFunc(logs, func(a, b types.Log) int { return cmp.Compare(a.Index, b.Index) })
-	return f.cfg.Registry.Fold(position(b), func(tx *registry.Tx) error {
-		for i := range logs {
-			if err := f.apply(tx, &logs[i]); err != nil {
+	for _, b := range blocks {
+		move.Blocks = append(move.Blocks, registry.Block{Number: b.Number, Hash: b.Hash, Parent: b.Parent, Time: int64(b.Time)})
+	}
+	err = f.cfg.Registry.Move(move, func(tx *registry.Tx) error {
+		list := logs[tx.Block.Number-from]
+		for i := range list {
+			if err := f.apply(tx, &list[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		f.progress(last, remote.Number)
+	}
+	return err
+}
+
+// blocks reads the headers from a number on, at most a stride, and checks that
+// they are a chain that leads to the remote head.
+func (f *Follower) blocks(ctx context.Context, from uint64, remote chain.Block) ([]chain.Block, error) {
+	last := min(remote.Number, from+stride-1)
+	blocks, err := f.cfg.Chain.Headers(ctx, from, last)
+	if err != nil {
+		return nil, err
+	}
+	if want := int(last - from + 1); len(blocks) != want {
+		return nil, fmt.Errorf("follow: %d headers where %d were asked for", len(blocks), want)
+	}
+	for i, b := range blocks {
+		if b.Number != from+uint64(i) || i > 0 && b.Parent != blocks[i-1].Hash {
+			return nil, fmt.Errorf("follow: block %d does not follow block %d", b.Number, from+uint64(i)-1)
+		}
+		if b.Number == remote.Number && b.Hash != remote.Hash {
+			return nil, fmt.Errorf("follow: block %d is two blocks, %s and %s: the chain forked while it was read, or the chain node lies", b.Number, remote.Hash, b.Hash)
+		}
+		if err := f.early(b); err != nil {
+			return nil, err
+		}
+	}
+	return blocks, nil
+}
+
+// early refuses a block from the future. It would let every grant expire for
+// good, since the time of decisions never goes back.
+func (f *Follower) early(b chain.Block) error {
+	if now := f.cfg.Clock.Wall(); stamp(b).After(now.Add(ahead)) {
+		return fmt.Errorf("follow: block %d is stamped %s and it is %s here: look at this machine's clock", b.Number, stamp(b).Format(time.RFC3339), now.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// timely refuses a head whose time cannot be that of a chain that goes on.
+func (f *Follower) timely(head chain.Block) error {
+	if f.cfg.Registry.Confirmations() > 0 && f.cfg.Clock.Wall().Sub(stamp(head)) > stall {
+		return fmt.Errorf("follow: the newest block, %d, is of %s: the chain stands still, or the chain node does not keep up with it", head.Number, stamp(head).Format(time.RFC3339))
+	}
+	return f.early(head)
+}
+
+// stamp is a block's time; what is beyond reason is the year 36812.
+func stamp(b chain.Block) time.Time { return time.Unix(int64(min(b.Time, 1<<40)), 0).UTC() }
+
+// progress tells of a long way to the head.
+func (f *Follower) progress(at, head uint64) {
+	now := f.cfg.Clock.Now()
+	if f.began.IsZero() {
+		f.began, f.from, f.told = now, at, now
+	}
+	if now.Sub(f.told) < tell {
+		return
+	}
+	f.told = now
+	rate := float64(at-min(at, f.from)) / now.Sub(f.began).Seconds()
+	left := "now"
+	if at < head && rate > 0 {
+		left = time.Duration(float64(head-at) / rate * float64(time.Second)).Round(time.Second).String()
+	}
+	f.cfg.Log.Info("reading the chain", "block", at, "of", head, "blocks/s", int(rate), "left", left)
 }
 
 // apply folds one log. What does not decode or is about nothing we keep is
@@ -188,37 +301,4 @@ func (f *Follower) apply(tx *registry.Tx, l *types.Log) error {
 		return nil
 	}
 	return err
-}
-
-// unwind takes the registry back to the highest of its blocks that the remote
-// chain has too.
-func (f *Follower) unwind(ctx context.Context, remote chain.Block, local registry.Block) error {
-	for number := min(local.Number, remote.Number); ; number-- {
-		ours, ok, err := f.cfg.Registry.At(number)
-		if err != nil {
-			return err
-		}
-		if !ok && number < f.cfg.Start {
-			f.cfg.Log.Warn("the chain is another one from its first block; indexing again", "start", f.cfg.Start)
-			return f.cfg.Registry.Unwind(0)
-		}
-		if !ok {
-			return fmt.Errorf("follow: the chain forked more than %d blocks deep: remove the registry file to index again", registry.Depth)
-		}
-		theirs, err := f.cfg.Chain.HeaderByNumber(ctx, number)
-		if err != nil {
-			return err
-		}
-		if [32]byte(theirs.Hash) == ours.Hash {
-			f.cfg.Log.Warn("the chain forked; taking blocks back", "from", local.Number, "to", number)
-			return f.cfg.Registry.Unwind(number)
-		}
-		if number == 0 {
-			return f.cfg.Registry.Unwind(0)
-		}
-	}
-}
-
-func position(b chain.Block) registry.Block {
-	return registry.Block{Number: b.Number, Hash: b.Hash, Parent: b.Parent, Time: int64(b.Time)}
 }

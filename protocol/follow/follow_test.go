@@ -1,9 +1,7 @@
 package follow
 
 import (
-	"context"
 	"encoding/csv"
-	"io"
 	"log/slog"
 	"math/big"
 	"math/rand/v2"
@@ -13,16 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/crypto"
 
 	"sayso"
 	"sayso/internal/clock"
 	"sayso/owner/registry"
-	"sayso/protocol/chain"
 )
 
 var info = registry.ChainInfo{
@@ -30,42 +25,8 @@ var info = registry.ChainInfo{
 	AftermarketDevice: sayso.Address{4}, Grants: sayso.Address{5}, DevLicense: sayso.Address{6},
 }
 
-// fakeChain is a list of blocks, each with its logs, that can be cut and grown.
-type fakeChain struct {
-	blocks []chain.Block
-	logs   map[common.Hash][]types.Log
-}
-
-func newFakeChain() *fakeChain {
-	return &fakeChain{blocks: []chain.Block{{Hash: common.Hash{9}}}, logs: map[common.Hash][]types.Log{}}
-}
-
-func (c *fakeChain) Head(context.Context) (chain.Block, error) { return c.blocks[len(c.blocks)-1], nil }
-
-func (c *fakeChain) HeaderByNumber(_ context.Context, n uint64) (chain.Block, error) {
-	if n >= uint64(len(c.blocks)) {
-		return chain.Block{}, ethereum.NotFound
-	}
-	return c.blocks[n], nil
-}
-
-func (c *fakeChain) Logs(_ context.Context, q ethereum.FilterQuery) ([]types.Log, error) {
-	return c.logs[*q.BlockHash], nil
-}
-
-func (c *fakeChain) grow(salt byte, logs ...types.Log) {
-	parent := c.blocks[len(c.blocks)-1]
-	b := chain.Block{Number: parent.Number + 1, Parent: parent.Hash, Time: 1000 + parent.Number}
-	b.Hash = crypto.Keccak256Hash(parent.Hash[:], []byte{salt})
-	c.blocks = append(c.blocks, b)
-	for i := range logs {
-		logs[i].Index = uint(i)
-	}
-	c.logs[b.Hash] = logs
-}
-
 // emit encodes an event as a contract would.
-func emit(t *testing.T, at sayso.Address, signature string, values ...any) types.Log {
+func emit(t testing.TB, at sayso.Address, signature string, values ...any) types.Log {
 	t.Helper()
 	d, topic, err := parseSignature(signature)
 	if err != nil {
@@ -105,27 +66,36 @@ const (
 type fixture struct {
 	*Follower
 	*registry.Registry
+	wall *clock.Manual
 }
 
-func follow(t *testing.T, c Chain) fixture {
+// follow opens a registry with a follower of a chain; setups change the
+// configuration before.
+func follow(t testing.TB, c Chain, setups ...func(*registry.Config, *Config)) fixture {
 	t.Helper()
-	r, err := registry.Open(registry.Config{Path: filepath.Join(t.TempDir(), "r"), Chain: info})
+	of := registry.Config{Path: filepath.Join(t.TempDir(), "r"), Chain: info}
+	cfg := Config{Chain: c, Start: 1, Every: time.Second, Log: slog.New(slog.DiscardHandler)}
+	for _, setup := range setups {
+		setup(&of, &cfg)
+	}
+	r, err := registry.Open(of)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	clk, err := r.Clock(clock.NewManual(time.Unix(5000, 0)))
+	wall := clock.NewManual(time.Unix(5000, 0))
+	cfg.Registry = r
+	if cfg.Clock, err = r.Clock(wall); err != nil {
+		t.Fatal(err)
+	}
+	f, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := New(Config{Chain: c, Registry: r, Clock: clk, Start: 1, Every: time.Second, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fixture{f, r}
+	return fixture{f, r, wall}
 }
 
-func (f fixture) step(t *testing.T) {
+func (f fixture) step(t testing.TB) {
 	t.Helper()
 	if err := f.Step(t.Context()); err != nil {
 		t.Fatal(err)
@@ -217,7 +187,7 @@ func TestForksEndAtTheSameRegistry(t *testing.T) {
 		f := follow(t, c)
 		for range 30 {
 			if len(c.blocks) > 3 && rnd.IntN(3) == 0 {
-				c.blocks = c.blocks[:len(c.blocks)-1-rnd.IntN(len(c.blocks)-2)]
+				c.cut(1 + rnd.IntN(len(c.blocks)-2))
 				for range 1 + rnd.IntN(4) { // another branch, shorter or longer than the old one
 					c.grow(byte(1+rnd.IntN(250)), random(rnd)...)
 				}
@@ -246,7 +216,7 @@ func TestALaggingHeadDoesNotBringARevokedGrantBack(t *testing.T) {
 		emit(t, info.Grants, permissions, common.Address(info.Vehicle), n(1), n(12), app, n(1e12), n(0), ""))
 	c.grow(0, emit(t, info.Grants, permissions, common.Address(info.Vehicle), n(1), n(0), app, n(0), n(0), ""))
 	f.step(t)
-	c.blocks = c.blocks[:2]
+	c.cut(1)
 	if err := f.Step(t.Context()); err == nil {
 		t.Error("a head that went back was taken for progress")
 	}
