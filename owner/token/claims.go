@@ -157,7 +157,10 @@ func (i *Issuer) vehicleToken(d deal, now time.Time) (string, error) {
 		v.Permissions = append(v.Permissions, p.String())
 		v.Privileges = append(v.Privileges, int(p))
 	}
-	return i.signer(now).sign(v)
+	return i.signer(now).sign(struct {
+		Vehicle
+		Audience []string `json:"aud"` // always a list on the wire (spec api 1.6)
+	}{v, d.audience})
 }
 
 // ParseSet reads permissions as names of tokens or enums, or as numbers.
