@@ -161,8 +161,12 @@ const (
 	Allow
 )
 
-// Field decides one signal: how it is seen, and in which ownerships.
+// Field decides one signal: how it is seen, and in which ownerships. A signal
+// that any one of several permissions opens is the approximate position.
 func (v Verdict) Field(s *catalogue.Signal) (Sight, []uint32) {
+	if len(s.OneOf) > 0 {
+		return v.Approximate()
+	}
 	return v.all(s.Need...)
 }
 
