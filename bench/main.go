@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strings"
+	"time"
+)
+
+// settings are the command line.
+type settings struct {
+	seconds float64
+	only    string
+	dir     string
+	profile string
+}
+
+func main() {
+	var s settings
+	flag.Float64Var(&s.seconds, "seconds", 2, "how long each load lasts")
+	flag.StringVar(&s.only, "only", "", "measure only what has this in its name")
+	flag.StringVar(&s.dir, "dir", filepath.Join("bench", "out"), "folder on the disk to measure; results.jsonl goes there too")
+	flag.StringVar(&s.profile, "profile", "", "write CPU profiles of the door into this folder")
+	generator := flag.Bool("generate", false, "be the load (the program calls itself so)")
+	flag.Parse()
+	var err error
+	if *generator {
+		err = generate(os.Stdin, os.Stdout)
+	} else {
+		err = run(context.Background(), s)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// load is one measured load.
+type load struct {
+	name  string
+	conns int
+	run   func(ctx context.Context, conns int, d time.Duration) (figure, error)
+}
+
+func run(ctx context.Context, s settings) error {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(s.dir, "run-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	r, err := newReport(filepath.Join(s.dir, "results.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	fmt.Printf("%d CPUs, %s, %s; the load generator runs on the same CPUs; disk of %s\n\n", runtime.NumCPU(), runtime.GOOS+"/"+runtime.GOARCH, runtime.Version(), s.dir)
+	d := time.Duration(s.seconds * float64(time.Second))
+	for _, l := range loads(dir, s) {
+		if !strings.Contains(l.name, s.only) {
+			continue
+		}
+		debug.FreeOSMemory()
+		f, err := l.run(ctx, l.conns, d)
+		if err != nil {
+			return fmt.Errorf("%s, %d connections: %w", l.name, l.conns, err)
+		}
+		f.Name, f.Conns = l.name, l.conns
+		if err := r.add(f); err != nil {
+			return err
+		}
+	}
+	if strings.Contains("query", s.only) || strings.Contains(s.only, "query") {
+		figures, err := queries(ctx, filepath.Join(dir, "queries"), d/4)
+		if err != nil {
+			return fmt.Errorf("queries: %w", err)
+		}
+		for _, f := range figures {
+			if err := r.add(f); err != nil {
+				return err
+			}
+		}
+	}
+	r.print()
+	return nil
+}
+
+// loads are the writing loads, each after what it is compared with.
+func loads(dir string, s settings) []load {
+	fresh := func(name string) string { return filepath.Join(dir, name) }
+	list := []load{{name: "sync of 4 KiB", conns: 1, run: func(_ context.Context, _ int, d time.Duration) (figure, error) { return syncs(dir, d) }}}
+	for _, n := range []int{1, 32, 256} {
+		list = append(list,
+			load{"bare log", n, func(_ context.Context, n int, d time.Duration) (figure, error) { return bareLog(fresh("log"), n, d) }},
+			load{"bare Pebble", n, func(_ context.Context, n int, d time.Duration) (figure, error) {
+				return barePebble(fresh(fmt.Sprint("pebble", n)), n, d)
+			}},
+			load{"empty handler", n, emptyHandler},
+			load{"door", n, func(ctx context.Context, n int, d time.Duration) (figure, error) {
+				stop, err := profile(s.profile, n)
+				if err != nil {
+					return figure{}, err
+				}
+				defer stop()
+				return throughDoor(ctx, fresh(fmt.Sprint("door", n)), n, d, false)
+			}},
+		)
+	}
+	signed := func(ctx context.Context, n int, d time.Duration) (figure, error) {
+		return throughDoor(ctx, fresh(fmt.Sprint("signed", n)), n, d, true)
+	}
+	return append(list, load{"door, signature per event", 32, signed}, load{"door, signature per event", 256, signed})
+}
+
+// profile records where the CPU time of this process goes.
+func profile(dir string, conns int) (stop func(), err error) {
+	if dir == "" {
+		return func() {}, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.Create(filepath.Join(dir, fmt.Sprintf("door-%d.pprof", conns)))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }, nil
+}
