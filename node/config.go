@@ -28,6 +28,10 @@ type Config struct {
 
 	DocumentGateway string `help:"URL that a CID is put behind, to fetch documents behind grants that are not kept here, such as https://assets.dimo.xyz/ipfs; without it none are fetched."`
 
+	MQTT       string `help:"Address to answer devices on that speak MQTT; off for none." default:"127.0.0.1:1883" name:"mqtt"`
+	Signatures string `help:"What the signatures of signed-in devices are for: off (nothing), record (checked after the acknowledgement), require (checked before)." default:"off" enum:"off,record,require"`
+	DeviceRate int    `help:"Events per second that one device may send, five times as many at once; 0 for no bound." default:"2000"`
+
 	MaxBody int64 `help:"Largest message of a device, in bytes." default:"1048576"`
 	CacheMB int64 `help:"Memory for caches of the store, in MiB." default:"64" name:"cache-mb"`
 

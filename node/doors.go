@@ -19,10 +19,14 @@ var sdkVehicles = []string{"0xbA5738a18d83D41847dfFbDC6101d37C69c9B0cF", "0x45fb
 // openDoors builds everything that answers.
 func (n *Node) openDoors(context.Context) error {
 	n.metrics = newMetrics(n)
+	rules, err := n.deviceRules()
+	if err != nil {
+		return err
+	}
 	f, err := front.New(front.Config{
 		Registry: n.Registry, Vault: n.Vault, Clock: n.Clock, Log: n.Log,
 		Keys: n.Config.Keys, BaseURL: n.Config.BaseURL(), MaxBody: n.Config.MaxBody,
-		Aliases: n.aliases(), Contract: n.contractSigned, Count: n.metrics.door,
+		Aliases: n.aliases(), Contract: n.contractSigned, Count: n.metrics.door, Devices: rules,
 		Documents: n.Documents,
 	})
 	if err != nil {
@@ -39,7 +43,7 @@ func (n *Node) openDoors(context.Context) error {
 		MaxHeaderBytes: 64 << 10,
 	}
 	n.closers = append(n.closers, n.server.Close)
-	return nil
+	return n.openMQTT(f)
 }
 
 // aliases are the contracts that stand for the vehicle contract.

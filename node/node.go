@@ -51,6 +51,7 @@ type Node struct {
 	listener net.Listener
 	server   *http.Server
 	metrics  *metrics
+	devices  devices
 
 	fatal   chan error
 	closers []func() error
@@ -65,7 +66,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
-	for _, step := range []func(context.Context) error{n.listen, n.folders, n.openChain, n.openRegistry, n.openVault, n.openDocuments, n.openDoors} {
+	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.folders, n.openChain, n.openRegistry, n.openVault, n.openDocuments, n.openDoors} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
@@ -171,6 +172,9 @@ var ErrFatal = errors.New("the state of the disk is unknown")
 func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := n.serveDevices(); err != nil {
+		return err
+	}
 	done := make(chan error, 2)
 	go func() { done <- n.follower.Run(ctx) }()
 	go func() { done <- ignore(n.server.Serve(n.listener), http.ErrServerClosed) }()
@@ -193,7 +197,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	stop, stopped := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stopped()
-	return n.server.Shutdown(stop)
+	return errors.Join(n.server.Shutdown(stop), n.stopDevices())
 }
 
 // Close ends everything in the reverse order of its beginning.

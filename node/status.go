@@ -18,6 +18,9 @@ func (n *Node) status() (ready bool, parts map[string]client.Part) {
 	if !n.Registry.Fresh(n.Clock.Now()) {
 		parts["chain"] = client.Part{Why: fmt.Sprintf("no successful look at %s for %s: reads of data are refused, devices already known may go on sending", n.Client.Name(), registry.Horizon)}
 	}
+	if n.devices.mqtt != nil {
+		parts["mqtt"] = n.mqttPart()
+	}
 	ready = true
 	for _, p := range parts {
 		ready = ready && p.Ready

@@ -80,7 +80,7 @@ func (s *story) start(ts *testscript.TestScript, args []string) (time.Duration, 
 		out: filepath.Join(s.dir, fmt.Sprintf("world-%d.out", n)), err: filepath.Join(s.dir, fmt.Sprintf("world-%d.err", n)),
 	}
 	p.cmd.Dir = s.dir
-	p.cmd.Env = append(os.Environ(), "SAYSO_HTTP="+s.http, "SAYSO_CHAIN_LISTEN="+s.chain, "SAYSO_PASSPHRASE="+ts.Getenv("SAYSO_PASSPHRASE"))
+	p.cmd.Env = append(os.Environ(), "SAYSO_HTTP="+s.http, "SAYSO_CHAIN_LISTEN="+s.chain, "SAYSO_MQTT="+s.mqtt, "SAYSO_PASSPHRASE="+ts.Getenv("SAYSO_PASSPHRASE"))
 	for file, to := range map[string]func(*os.File){p.out: func(f *os.File) { p.cmd.Stdout = f }, p.err: func(f *os.File) { p.cmd.Stderr = f }} {
 		f, err := os.Create(file)
 		if err != nil {

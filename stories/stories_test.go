@@ -28,6 +28,7 @@ type story struct {
 	began      time.Time
 	http       string // host and port
 	chain      string
+	mqtt       string
 	running    *process
 	starts     []*process
 	heard      string // file, or empty
@@ -74,10 +75,14 @@ func (s *shelf) open(env *testscript.Env) error {
 	if st.chain, err = freePort("127.0.0.1"); err != nil {
 		return err
 	}
+	if st.mqtt, err = freePort("127.0.0.1"); err != nil {
+		return err
+	}
 	env.Setenv("PATH", filepath.Dir(s.sayso)+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("SAYSO_NODE", "http://"+st.http)
 	env.Setenv("SAYSO_HTTP", st.http)
 	env.Setenv("SAYSO_CHAIN_LISTEN", st.chain)
+	env.Setenv("SAYSO_MQTT", st.mqtt)
 	env.Setenv("NODE", "http://"+st.http)
 	env.Setenv("CHAIN", "http://"+st.chain)
 	env.Setenv("SAMPLES", s.samples)

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"sayso"
 	"sayso/car/catalogue"
@@ -239,7 +240,7 @@ func onlyWhilePaired(cat *catalogue.Catalogue, m *dialect.Message, device *regis
 	why := "the device was not paired with the vehicle at that time"
 	readings := m.Readings[:0]
 	for _, r := range m.Readings {
-		if device.PairedAt(vehicle, r.Time) {
+		if wasIn(device, vehicle, r.Time) {
 			readings = append(readings, r)
 			continue
 		}
@@ -247,13 +248,30 @@ func onlyWhilePaired(cat *catalogue.Catalogue, m *dialect.Message, device *regis
 	}
 	events := m.Events[:0]
 	for _, e := range m.Events {
-		if device.PairedAt(vehicle, e.Time) {
+		if wasIn(device, vehicle, e.Time) {
 			events = append(events, e)
 			continue
 		}
 		m.Rejected = append(m.Rejected, sayso.Rejection{Name: e.Name, Reason: why})
 	}
 	m.Readings, m.Events = readings, events
+}
+
+// chainSlack is how far the clock of a chain may be ahead of a device's.
+const chainSlack = 15 * sayso.Instant(time.Second/time.Microsecond)
+
+// wasIn says whether the device was in the vehicle at a time, or came into it a
+// moment later and was in no other.
+func wasIn(device *registry.Device, vehicle uint64, t sayso.Instant) bool {
+	if device.PairedAt(vehicle, t) {
+		return true
+	}
+	for _, p := range device.Pairings {
+		if p.Vehicle != vehicle && device.PairedAt(p.Vehicle, t) {
+			return false
+		}
+	}
+	return device.PairedAt(vehicle, t+chainSlack)
 }
 
 // dateTo gives everything to the owner of its time. The envelope goes to the

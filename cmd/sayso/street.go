@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/car/door/mqtt"
 	"sayso/client"
 	"sayso/client/device"
 	"sayso/internal/clock"
@@ -286,6 +287,9 @@ func screen(n *node.Node, s *street) string {
 	line("A device of your own:  POST %s%s", base, device.Path)
 	line("  %s vehicle mint --make Fiat --model Panda --year 2012 && %s device new --vehicle %d", me, me, newest(n)+1)
 	line("  %s send --device device speed=42.5", me)
+	if at := n.MQTT(); at != "" {
+		line("  or over MQTT at %s: user name and client id are the device's address, the password its token, the topic %s", at, mqtt.Topic("<address>"))
+	}
 	line("\nCtrl-C stops. The next start finds everything again.\n")
 	return b.String()
 }

@@ -45,6 +45,7 @@ type Config struct {
 	// Contract asks a contract account whether it approves a signature.
 	Contract func(ctx context.Context, account common.Address, digest common.Hash, sig []byte) bool
 	Count    func(outcome string) // notes what became of a message of a device
+	Devices  Devices
 	// Documents are those behind grants; without them the records on chain alone
 	// count.
 	Documents *shelf.Shelf
@@ -57,6 +58,10 @@ type Front struct {
 	state    state
 	hosts    hosts
 	patterns []string
+
+	// Door is that of the devices, which other transports share.
+	Door    *door.Door
+	callers *token.Verifier[token.Developer]
 }
 
 // New opens the keys of the issuers, making them where there are none, and
@@ -93,7 +98,9 @@ func New(cfg Config) (*Front, error) {
 	if err := f.telemetry(cat, token.NewVehicleVerifier(vehicles), gate); err != nil {
 		return nil, err
 	}
-	f.Handle("POST "+door.Path, f.door(cat, callers))
+	f.Door, f.callers = f.door(cat, callers), callers
+	f.equip(f.Door)
+	f.Handle("POST "+door.Path, f.Door)
 	if cfg.Documents != nil {
 		shelf.Routes(f, cfg.Documents, func(r *http.Request) (sayso.Address, error) { return f.caller(r, callers) })
 	}

@@ -119,6 +119,9 @@ func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 // The topics: v1/devices/<address>/<what>.
 const topicRoot = "v1/devices/"
 
+// Topic is where a device publishes its readings.
+func Topic(address string) string { return topicRoot + address + "/status" }
+
 // mayPublish is for exactly three topics, the address in any case.
 func (se *session) mayPublish(topic string) bool {
 	what, own := se.own(topic)

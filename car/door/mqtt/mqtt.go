@@ -61,6 +61,7 @@ type Server struct {
 	tasks  sync.WaitGroup // acknowledgements, judgements
 	once   sync.Once
 
+	listening                                          atomic.Bool
 	connected, accepted, refused, cutOff, slow, faults atomic.Int64
 }
 
@@ -114,14 +115,22 @@ func (s *Server) Serve(l net.Listener) error {
 		return err
 	}
 	s.tasks.Go(s.watch)
-	return s.broker.Serve()
+	if err := s.broker.Serve(); err != nil {
+		return err
+	}
+	s.listening.Store(true)
+	return nil
 }
+
+// Listening says whether devices can connect.
+func (s *Server) Listening() bool { return s.listening.Load() }
 
 // Close ends all connections and waits for what is under way. Messages that are
 // not acknowledged then are sent again by their devices.
 func (s *Server) Close() error {
 	var err error
 	s.once.Do(func() {
+		s.listening.Store(false)
 		s.cancel()
 		if s.listen == nil {
 			return
