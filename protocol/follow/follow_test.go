@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"log/slog"
 	"math/big"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,49 +161,6 @@ func TestOddEventsDoNotStopTheIndex(t *testing.T) {
 	}
 	if text, _ := f.Dump(); strings.Count(text, "\n") != 1 {
 		t.Errorf("odd events left facts:\n%s", text)
-	}
-}
-
-func TestForksEndAtTheSameRegistry(t *testing.T) {
-	random := func(rnd *rand.Rand) []types.Log {
-		var out []types.Log
-		for range rnd.IntN(4) {
-			id, who := n(1+rnd.Uint64N(5)), common.Address{byte(1 + rnd.IntN(4))}
-			switch rnd.IntN(4) {
-			case 0:
-				out = append(out, emit(t, info.Registry, minted, n(1), id, who, "d"))
-			case 1:
-				out = append(out, emit(t, info.Vehicle, transfer, common.Address{1}, who, id))
-			default:
-				out = append(out, emit(t, info.Grants, permissions, common.Address(info.Vehicle), id, n(rnd.Uint64N(4)*4), who, n(99), n(0), ""))
-			}
-		}
-		return out
-	}
-	for seed := range uint64(20) {
-		rnd := rand.New(rand.NewPCG(seed, 2))
-		c := newFakeChain()
-		f := follow(t, c)
-		for range 30 {
-			if len(c.blocks) > 3 && rnd.IntN(3) == 0 {
-				c.cut(1 + rnd.IntN(len(c.blocks)-2))
-				for range 1 + rnd.IntN(4) { // another branch, shorter or longer than the old one
-					c.grow(byte(1+rnd.IntN(250)), random(rnd)...)
-				}
-			}
-			c.grow(byte(rnd.IntN(250)), random(rnd)...)
-			if rnd.IntN(2) == 0 {
-				f.step(t)
-			}
-		}
-		f.step(t)
-		straight := follow(t, c)
-		straight.step(t)
-		got, _ := f.Dump()
-		want, _ := straight.Dump()
-		if got != want {
-			t.Fatalf("seed %d: after forks\n%s\nwant\n%s", seed, got, want)
-		}
 	}
 }
 
