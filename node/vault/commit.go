@@ -181,6 +181,8 @@ func (v *Vault) wait(ctx context.Context, op string, p *pending) error {
 	select {
 	case <-p.done:
 		return p.err
+	case <-v.dead:
+		return v.failure()
 	case <-ctx.Done():
 		return cancelled(op, ctx.Err())
 	case <-timer.C:

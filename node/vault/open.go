@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -25,7 +26,7 @@ func Open(cfg Config) (*Vault, error) {
 		cfg: cfg, latest: newLRU[owner, latestRows](cfg.LatestEntries),
 		wake: make(chan struct{}, 1), groups: make(chan groupOut, 2),
 		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256),
-		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}),
+		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
 	first := make(chan struct{})
 	v.changed.Store(&first)
@@ -38,8 +39,9 @@ func Open(cfg Config) (*Vault, error) {
 	return v, nil
 }
 
-// guarded runs f so that it may end by [engineLog.Fatalf], or by the panic with
-// which Pebble answers a directory that cannot be synced.
+// guarded runs f, which opens Pebble, so that it may end by
+// [engineLog.Fatalf], or by the panic with which Pebble answers a directory
+// that cannot be synced.
 func (v *Vault) guarded(f func() error) (err error) {
 	done := make(chan struct{})
 	err = errors.New("vault: the row engine gave up")
@@ -52,17 +54,28 @@ func (v *Vault) guarded(f func() error) (err error) {
 		}()
 		err = f()
 	}()
-	<-done
-	return errors.Join(err, v.failure())
+	select {
+	case <-done:
+		return errors.Join(err, v.failure())
+	case <-v.dead: // and f may wait for ever
+		return v.failure()
+	}
 }
 
-// abandon closes what open had opened.
+// abandon closes what open had opened; of a failed vault only the lock, because
+// open may still be at work.
 func (v *Vault) abandon() error {
+	if v.failure() != nil {
+		if v.lock == nil {
+			return nil
+		}
+		return v.lock()
+	}
 	var errs []error
 	if v.journal != nil {
 		errs = append(errs, v.journal.close())
 	}
-	if v.db != nil && v.failure() == nil {
+	if v.db != nil {
 		errs = append(errs, v.db.Close())
 	}
 	if v.check != nil {
@@ -257,7 +270,7 @@ func (v *Vault) checkFormat() error {
 // compress), a filter because most look-ups are for keys that are not there.
 func (v *Vault) engineOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS: v.cfg.FS, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
+		FS: markerFS{v.cfg.FS}, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
 		CacheSize: v.cfg.CacheBytes, MemTableSize: v.cfg.MemTableBytes, MemTableStopWritesThreshold: 4,
 		L0StopWritesThreshold:      24,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
@@ -290,6 +303,25 @@ func (v *Vault) engineError(err error) {
 		v.fail(fmt.Errorf("vault: the row engine: %w", err))
 	}
 }
+
+// markerFS makes the names in a directory durable before a marker file comes
+// into it. Pebble writes a manifest and the marker that names it with one sync
+// of the directory behind both; on a file system that does not keep the order of
+// names, the marker alone could survive, and the rows would not open.
+type markerFS struct{ vfs.FS }
+
+// Create makes a file.
+func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(m.PathBase(name), "marker.") {
+		if err := syncDir(m.FS, m.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
+	return m.FS.Create(name, category)
+}
+
+// Unwrap gives the file system below.
+func (m markerFS) Unwrap() vfs.FS { return m.FS }
 
 // engineLog takes Pebble's own words.
 type engineLog struct{ v *Vault }

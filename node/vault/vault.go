@@ -49,6 +49,7 @@ type Vault struct {
 	seq     atomic.Uint64
 	end     atomic.Pointer[logEnd]
 	failed  atomic.Pointer[error]
+	dead    chan struct{} // closed when the vault has failed
 	full    atomic.Uint32
 	changed atomic.Pointer[chan struct{}]
 
@@ -96,6 +97,7 @@ func (v *Vault) fail(err error) {
 	wrapped := error(&sayso.Error{Op: "vault", Fault: sayso.Internal, Message: "the store has failed", Err: err})
 	if v.failed.CompareAndSwap(nil, &wrapped) {
 		v.cfg.Log.Error("the vault has failed and stops", "error", err)
+		close(v.dead)
 		go v.cfg.Fatal(err)
 	}
 }
@@ -162,7 +164,7 @@ func (v *Vault) Erase(ctx context.Context, vehicle uint64, epoch uint32) error {
 }
 
 // Close waits for what is under way, makes all of it durable in the engine and
-// closes. It may be called again.
+// closes. It may be called again. Of a failed vault it only tells the error.
 func (v *Vault) Close() error {
 	v.closing.Do(func() { v.closeErr = v.close() })
 	return v.closeErr
@@ -172,6 +174,20 @@ func (v *Vault) close() error {
 	v.life.Lock()
 	v.life.closed = true
 	v.life.Unlock()
+	done := make(chan error, 1)
+	go func() { done <- v.shut() }()
+	select {
+	case err := <-done:
+		return errors.Join(err, v.failure())
+	case <-v.dead:
+		// Pebble may wait for ever for work that has failed. The process is
+		// expected to end, and the next start reads what is on disk.
+		return errors.Join(v.failure(), v.lock())
+	}
+}
+
+// shut ends what is under way and closes the parts.
+func (v *Vault) shut() error {
 	v.life.calls.Wait()
 	v.queue.Lock()
 	v.queue.closed = true
@@ -183,10 +199,8 @@ func (v *Vault) close() error {
 	<-v.applied
 	close(v.stop)
 	<-v.kept
-	if err := v.failure(); err != nil {
-		// Pebble may wait for ever for work that has failed; the process is
-		// expected to end, and the next start reads what is on disk.
-		return errors.Join(err, v.lock())
+	if v.failure() != nil {
+		return nil // Close has answered
 	}
 	var errs []error
 	if err := v.db.Flush(); err != nil {
