@@ -268,7 +268,7 @@ func (s *Shelf) about(d *document.Document) uint64 {
 // makeRoom drops the oldest documents of a grantor who has too many, but none
 // that a grant on chain points to.
 func (s *Shelf) makeRoom(ctx context.Context, grantor sayso.Address) error {
-	rows, err := s.db.QueryContext(ctx, `SELECT raw, file, vehicle FROM documents WHERE grantor = ? ORDER BY kept, raw`, grantor[:])
+	rows, err := s.db.QueryContext(ctx, `SELECT raw, file, vehicle FROM documents WHERE grantor = ? ORDER BY kept, rowid`, grantor[:])
 	if err != nil {
 		return fmt.Errorf("documents: %w", err)
 	}
