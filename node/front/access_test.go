@@ -193,7 +193,7 @@ func TestHiddenDataChangesNothing(t *testing.T) {
 	w, p := newWorld(t), readPolicy(t)
 	w.speak(cat, p, car)
 	list := questions(t, cat, p)
-	next, compared := uint64(7100), 0
+	next, compared := uint64(800800), 0 // no value that is said holds these digits
 	shadow := func(alter func(s *catalogue.Signal, ownership, n int, v sayso.Value) (sayso.Value, bool), who string, set sayso.Permissions) {
 		next++
 		v, _ := w.registry.Vehicle(car)
@@ -218,10 +218,7 @@ func TestHiddenDataChangesNothing(t *testing.T) {
 			compared++
 		}
 	}
-	for set := range p.opens {
-		if set.Empty() {
-			continue
-		}
+	for _, set := range p.subsets()[1:] {
 		shadow(func(s *catalogue.Signal, ownership, n int, v sayso.Value) (sayso.Value, bool) {
 			return p.veil(s, ownership == 2, n, v, set)
 		}, "app", set)

@@ -72,7 +72,7 @@ type world struct {
 	front    *front.Front
 	server   *httptest.Server
 	base     uint64            // the block to which every scenario goes back
-	logins   map[string]string // developer tokens by name
+	logins   map[string]string // developer tokens by name and client
 }
 
 func newWorld(t *testing.T) *world {
@@ -188,15 +188,25 @@ func (w *world) call(method, path, bearer, contentType, body string) (int, strin
 // login signs somebody in and answers the developer token.
 func (w *world) login(name string) string {
 	w.t.Helper()
-	if t, ok := w.logins[name]; ok {
-		return t
-	}
-	client, domain, signer := "dimo-driver", home, name
+	client := "dimo-driver"
 	if id, ok := licenceOf[name]; ok {
-		client, domain, signer = id.String(), "https://"+name+".test/back", name+" signer"
+		client = id.String()
 	}
 	if name == "device" {
 		client = "sayso-device"
+	}
+	return w.loginAs(name, client)
+}
+
+// loginAs signs somebody in under a client.
+func (w *world) loginAs(name, client string) string {
+	w.t.Helper()
+	if t, ok := w.logins[name+client]; ok {
+		return t
+	}
+	domain, signer := home, name
+	if _, ok := licenceOf[name]; ok {
+		domain, signer = "https://"+name+".test/back", name+" signer"
 	}
 	form := url.Values{"client_id": {client}, "domain": {domain}, "scope": {"openid email"}, "response_type": {"code"}, "address": {account(name).String()}}
 	status, body := w.call("POST", "/auth/web3/generate_challenge?"+form.Encode(), "", "", "")
@@ -215,7 +225,7 @@ func (w *world) login(name string) string {
 	if json.Unmarshal([]byte(body), &tokens); status != http.StatusOK {
 		w.t.Fatalf("%s cannot sign in: %d %s", name, status, body)
 	}
-	w.logins[name] = tokens.Access
+	w.logins[name+client] = tokens.Access
 	return tokens.Access
 }
 
