@@ -99,6 +99,9 @@ func (r *reader) plan(c *graphql.Call, below []*graphql.Field) (plan groups, slo
 		if f.Refused = sight == consent.Refuse; f.Refused {
 			continue
 		}
+		if err := f.Err(); err != nil {
+			return nil, 0, err
+		}
 		col := vault.Column{Signal: x.signal.ID}
 		name, _ := graphql.Arg[string](f.Args, "agg")
 		if col.Agg = aggregations[name]; col.Agg == 0 {

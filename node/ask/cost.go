@@ -73,6 +73,10 @@ func (a *answers) weighSignals(c *graphql.Call, f *graphql.Field) int64 {
 	return int64((to-from+interval-1)/interval)*columns + perHour*hours*(1+filters/50)
 }
 
+// perDistance is how many comparisons the distance of two places takes as long
+// as, at worst.
+const perDistance = 100
+
 // weightOf is how many comparisons a filter may make for one value.
 func weightOf(filter any) int64 {
 	n := int64(1)
@@ -82,6 +86,9 @@ func weightOf(filter any) int64 {
 			if list, ok := e.([]any); ok && (name == "in" || name == "notIn") && len(list) > 0 {
 				n++ // found in a map
 				continue
+			}
+			if name == "inCircle" && e != nil {
+				n += perDistance
 			}
 			n += weightOf(e)
 		}

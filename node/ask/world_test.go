@@ -214,7 +214,13 @@ func newWorld(t testing.TB) *world {
 
 func serve(t testing.TB, r *registry.Registry, v Vault, d catalogue.Dialect) *graphql.Server {
 	t.Helper()
-	s, err := New(Config{Catalogue: loaded, Vault: v, Chain: testChain, Clock: clock.NewManual(testNow), Authorise: func(req *http.Request) (*Session, error) {
+	return serveWithin(t, r, v, d, 0)
+}
+
+// serveWithin sets the deadline of requests; the default for 0.
+func serveWithin(t testing.TB, r *registry.Registry, v Vault, d catalogue.Dialect, deadline time.Duration) *graphql.Server {
+	t.Helper()
+	s, err := New(Config{Catalogue: loaded, Vault: v, Chain: testChain, Clock: clock.NewManual(testNow), Limits: graphql.Limits{Deadline: deadline}, Authorise: func(req *http.Request) (*Session, error) {
 		return session(r, req.Header.Get("Authorization"))
 	}}, d)
 	if err != nil {

@@ -18,6 +18,7 @@ type Limits struct {
 	Aliases       int           // 50: of root fields; aliases below are bounded by Selections
 	Directives    int           // 20: in the query
 	Selections    int           // 500: fields with fragments spread out
+	Repeats       int           // 40: fields of one name, or alias, in one selection
 	Name          int           // 128: bytes of a name in the query
 	Complexity    int           // none: selected fields; over it the answer is COMPLEXITY_LIMIT_EXCEEDED
 	Values        int           // 20,000: values in all arguments, a variable counted wherever it is used
@@ -25,7 +26,7 @@ type Limits struct {
 	Light         int64         // 5,000: cost over which a request waits for its turn in the [Gate]
 	Objects       int           // 50,000: objects in an answer
 	Introspection int           // 50,000: objects about the schema in an answer
-	Answer        int           // 32 MiB: size of an answer
+	Answer        int           // 24 MiB: size of an answer
 	Deadline      time.Duration // 10 s, the wait in the [Gate] included
 }
 
@@ -37,13 +38,14 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Aliases, 50)
 	def(&l.Directives, 20)
 	def(&l.Selections, 500)
+	def(&l.Repeats, 40)
 	def(&l.Name, 128)
 	def(&l.Values, 20_000)
 	def(&l.Cost, 50_000)
 	def(&l.Light, 5000)
 	def(&l.Objects, 50_000)
 	def(&l.Introspection, 50_000)
-	def(&l.Answer, 32<<20)
+	def(&l.Answer, 24<<20)
 	def(&l.Deadline, 10*time.Second)
 	return l
 }
@@ -67,6 +69,7 @@ type measure struct {
 	selections, aliases, directives int
 	spread                          map[string]bool // fragments being spread, to stop at a cycle
 	inside                          bool            // __schema or __type
+	keys                            []string        // of the fields of the selections that are open
 }
 
 // check refuses what is over a limit. Fragments that no operation spreads are
@@ -92,7 +95,7 @@ func (l Limits) check(doc *ast.QueryDocument) *gqlerror.Error {
 		if err := m.listed(op.Directives); err != nil {
 			return err
 		}
-		if err := m.set(op.SelectionSet, 1, used); err != nil {
+		if err := m.level(op.SelectionSet, 1, used); err != nil {
 			return err
 		}
 	}
@@ -104,7 +107,7 @@ func (l Limits) check(doc *ast.QueryDocument) *gqlerror.Error {
 			return err
 		}
 		if !used[f.Name] {
-			if err := m.set(f.SelectionSet, 1, used); err != nil {
+			if err := m.level(f.SelectionSet, 1, used); err != nil {
 				return err
 			}
 		}
@@ -177,6 +180,25 @@ func (m *measure) value(v *ast.Value, depth int) *gqlerror.Error {
 	return nil
 }
 
+// level counts a selection with its fragments spread. The rules compare all
+// fields of one name with each other, so that these must be few.
+func (m *measure) level(set ast.SelectionSet, depth int, used map[string]bool) *gqlerror.Error {
+	start := len(m.keys)
+	err := m.set(set, depth, used)
+	keys := m.keys[start:]
+	m.keys = m.keys[:start]
+	if err != nil || len(keys) <= m.limits.Repeats {
+		return err
+	}
+	times := make(map[string]int, len(keys))
+	for _, k := range keys {
+		if times[k]++; times[k] > m.limits.Repeats {
+			return tooMuch("fields of one name", m.limits.Repeats)
+		}
+	}
+	return nil
+}
+
 func (m *measure) set(set ast.SelectionSet, depth int, used map[string]bool) *gqlerror.Error {
 	if depth > m.limits.Depth {
 		return tooMuch("nested levels", m.limits.Depth)
@@ -224,6 +246,7 @@ func (m *measure) field(f *ast.Field, depth int, used map[string]bool) *gqlerror
 	if err := m.arguments(f.Arguments); err != nil {
 		return err
 	}
+	m.keys = append(m.keys, f.Alias)
 	if depth == 1 && !m.inside && f.Alias != f.Name {
 		m.aliases++
 	}
@@ -235,7 +258,7 @@ func (m *measure) field(f *ast.Field, depth int, used map[string]bool) *gqlerror
 		defer func() { m.inside = false }()
 		depth = m.limits.Depth - introspectionDepth
 	}
-	return m.set(f.SelectionSet, depth+1, used)
+	return m.level(f.SelectionSet, depth+1, used)
 }
 
 func introspective(f *ast.Field) bool { return aboutSchema(f.Name) }

@@ -37,6 +37,9 @@ type selection struct {
 // Directives are those of the field in the schema.
 func (f *Field) Directives() ast.DirectiveList { return f.info.def.Directives }
 
+// Err says why the arguments could not be read; a field is not answered then.
+func (f *Field) Err() error { return f.err }
+
 // TypeName is the type of the field, without lists.
 func (f *Field) TypeName() string { return f.info.def.Type.Name() }
 

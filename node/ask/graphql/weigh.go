@@ -13,12 +13,20 @@ type Weight struct{ Own, Times int64 }
 // the product of two are numbers.
 const endless = int64(1) << 31
 
+// perSchema is what a question about the schema costs; the objects of its answer
+// are counted when it is written.
+const perSchema = 2000
+
 // weigh is the cost of fields of an object: that of each, and one for every
 // object below, as often as it may come.
 func (c *Call) weigh(o *object, fields []*Field) int64 {
 	total := int64(0)
 	for _, f := range fields {
-		if f.err != nil || f.info.answer == nil || aboutSchema(f.Name) {
+		if f.err != nil || f.info.answer == nil {
+			continue
+		}
+		if aboutSchema(f.Name) {
+			total += perSchema
 			continue
 		}
 		w := Weight{Times: 1}
