@@ -14,6 +14,7 @@ import (
 
 	"sayso"
 	"sayso/car/catalogue"
+	"sayso/owner/document"
 )
 
 // TestNothingIsServedWithoutAPolicy compares what is served with what the
@@ -173,6 +174,31 @@ func TestPublicAnswersCarryNoData(t *testing.T) {
 		}
 	}
 	t.Logf("%d answers without a token, no secret in any", asked)
+}
+
+// A document behind a grant is shown to the two whom it names; to everybody else
+// it is not here, in the same words as one that never was.
+func TestDocumentsAreShownToWhomTheyName(t *testing.T) {
+	w := newWorld(t)
+	name := func(source string) string { return strings.TrimPrefix(source, "ipfs://") }
+	there := name(w.paper("app", car, everything, noon))
+	absent := document.Of([]byte("never was")).String()
+	for _, path := range []string{"/v1/documents/", "/ipfs/"} {
+		for who, may := range map[string]bool{"owner": true, "app": true, "other-app": false, "prior-owner": false, "person": false, "device": false, "": false} {
+			bearer := ""
+			if who != "" {
+				bearer = w.login(who)
+			}
+			status, body := w.call("GET", path+there, bearer, "", "")
+			other, nothing := w.call("GET", path+absent, bearer, "", "")
+			if may != (status == http.StatusOK && strings.Contains(body, account("app").String())) {
+				t.Errorf("%s%s as %q: %d %s", path, there, who, status, body)
+			}
+			if !may && (status != other || strings.ReplaceAll(body, there, absent) != nothing) {
+				t.Errorf("%s as %q tells that the document is there: %d %s, else %d %s", path, who, status, body, other, nothing)
+			}
+		}
+	}
 }
 
 // publicType, publicField and typeRef are what introspection tells of a schema.

@@ -160,6 +160,9 @@ func (s *stage) grantee(state string, sc *scene) {
 	case "none":
 		sc.bearer = s.buyThenUndo()
 		return
+	case "document", "document-to-another", "document-over", "document-on-an-expired-record", "document-on-a-revoked-record", "document-not-final", "document-sold":
+		s.papers(state, sc)
+		return
 	case "not-final":
 		sc.bearer = s.buyThenUndo()
 		s.both(func(tx *registry.Tx, v uint64) {
@@ -183,6 +186,51 @@ func (s *stage) grantee(state string, sc *scene) {
 	}
 	s.grant(s.set, s.clock.Now().Unix()+3600)
 	s.end(state, sc)
+}
+
+// onChain is what the record says in those states in which the document behind
+// it says more.
+var onChain = sayso.PermissionSet(sayso.RawData)
+
+// papers plays the states of a grant with a document behind it.
+func (s *stage) papers(state string, sc *scene) {
+	s.grant(everything, registry.Forever)
+	sc.bearer = s.buy(everything)
+	to, until, expires := s.who, time.Time{}, s.clock.Now().Unix()+3600
+	sc.grant = s.set.Or(onChain)
+	switch state {
+	case "document-to-another":
+		to, sc.grant = "other-app", onChain
+	case "document-over":
+		until, sc.grant = s.clock.Now().Truncate(time.Second), onChain
+	case "document-on-an-expired-record":
+		expires = s.clock.Now().Unix()
+	}
+	if sc.wants = sc.grant; state == "document-not-final" {
+		s.revoke() // else what stood before would be seen
+		s.final()
+	}
+	sources := map[uint64]string{}
+	for _, v := range []uint64{car, twin} {
+		sources[v] = s.paper(to, v, s.set, until)
+	}
+	s.both(func(tx *registry.Tx, v uint64) {
+		g := grant(v, s.who, onChain, expires, tx.Block.Number)
+		g.Source = sources[v]
+		tx.PutGrant(g)
+	})
+	switch state {
+	case "document-not-final":
+		return
+	case "document-sold":
+		s.sell()
+	case "document-on-a-revoked-record":
+		s.final()
+		s.revoke()
+	}
+	if state != "document-on-a-revoked-record" && state != "document-sold" {
+		s.final()
+	}
 }
 
 // end plays what happens to a grant that stands.

@@ -24,6 +24,8 @@ import (
 	"sayso/internal/rootkey"
 	"sayso/node/front"
 	"sayso/node/vault"
+	"sayso/owner/document"
+	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
 	"sayso/protocol/chain"
 )
@@ -64,15 +66,16 @@ func account(name string) sayso.Address {
 
 // world is a node without a chain: its facts are folded by the test.
 type world struct {
-	t        *testing.T
-	registry *registry.Registry
-	vault    *vault.Vault
-	wall     *clock.Manual
-	clock    *registry.Clock
-	front    *front.Front
-	server   *httptest.Server
-	base     uint64            // the block to which every scenario goes back
-	logins   map[string]string // developer tokens by name and client
+	t         *testing.T
+	registry  *registry.Registry
+	vault     *vault.Vault
+	documents *shelf.Shelf
+	wall      *clock.Manual
+	clock     *registry.Clock
+	front     *front.Front
+	server    *httptest.Server
+	base      uint64            // the block to which every scenario goes back
+	logins    map[string]string // developer tokens by name and client
 }
 
 func newWorld(t *testing.T) *world {
@@ -92,8 +95,13 @@ func newWorld(t *testing.T) *world {
 	})
 	w.must(err)
 	t.Cleanup(func() { w.vault.Close() })
+	w.documents, err = shelf.Open(shelf.Config{
+		Path: filepath.Join(t.TempDir(), "documents.db"), RootKey: root, Registry: w.registry, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+	})
+	w.must(err)
+	t.Cleanup(func() { w.documents.Close() })
 	w.front, err = front.New(front.Config{
-		Registry: w.registry, Vault: w.vault, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+		Documents: w.documents, Registry: w.registry, Vault: w.vault, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
 		Keys: t.TempDir(), BaseURL: home, MaxBody: 1 << 20, Aliases: []sayso.Address{alias}, Count: func(string) {},
 	})
 	w.must(err)
@@ -227,6 +235,28 @@ func (w *world) loginAs(name, client string) string {
 	}
 	w.logins[name+client] = tokens.Access
 	return tokens.Access
+}
+
+// paper brings a document of the owner to the node and answers how a grant names
+// it.
+func (w *world) paper(to string, vehicle uint64, set sayso.Permissions, until time.Time) string {
+	w.t.Helper()
+	data, err := document.Draft{
+		Grantor: account("owner"), Grantee: account(to), Asset: sayso.NFT(testChain.ID, testChain.Vehicle, vehicle),
+		Permissions: set, Window: document.Window{Until: until},
+	}.Data()
+	w.must(err)
+	sig, err := crypto.Sign(chain.PersonalDigest(data).Bytes(), key("owner"))
+	w.must(err)
+	sig[64] += 27
+	body, err := document.Envelope(document.TypeGrant, data, sig, noon)
+	w.must(err)
+	status, answer := w.call("POST", "/v1/documents", "", "application/json", string(body))
+	var out struct{ Source string }
+	if json.Unmarshal([]byte(answer), &out); status != http.StatusOK && status != http.StatusCreated {
+		w.t.Fatalf("the document is not taken: %d %s", status, answer)
+	}
+	return out.Source
 }
 
 // exchange asks for a vehicle token. The answer is the token, or empty, and the
