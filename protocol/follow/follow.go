@@ -34,7 +34,7 @@ const (
 	// stall is how old the head of a chain may be whose blocks need
 	// confirmations. Such a chain makes blocks all the time; a chain on which
 	// grants count at once may make them on demand, and an old head says nothing.
-	stall = 2 * time.Minute
+	stall = registry.Horizon
 	// tell is how often a long way to the head is told of.
 	tell = 5 * time.Second
 )
@@ -147,10 +147,20 @@ func (f *Follower) step(ctx context.Context) error {
 		}
 		if done {
 			f.began = time.Time{}
-			f.cfg.Registry.Looked(f.cfg.Clock.Now())
+			f.cfg.Registry.Looked(f.lookedAt(remote))
 			return f.cfg.Clock.Mark()
 		}
 	}
+}
+
+// lookedAt is the time up to which a look at a head tells what stands. Where
+// blocks come all the time, that is the head's own.
+func (f *Follower) lookedAt(head chain.Block) time.Time {
+	now := f.cfg.Clock.Now()
+	if at := stamp(head); f.cfg.Registry.Confirmations() > 0 && at.Before(now) {
+		return at
+	}
+	return now
 }
 
 // converge moves the registry nearer to the remote head: back where its own head
