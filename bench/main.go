@@ -26,7 +26,7 @@ func main() {
 	flag.Float64Var(&s.seconds, "seconds", 2, "how long each load lasts")
 	flag.StringVar(&s.only, "only", "", "measure only what has this in its name")
 	flag.StringVar(&s.dir, "dir", filepath.Join("bench", "out"), "folder on the disk to measure; results.jsonl goes there too")
-	flag.StringVar(&s.profile, "profile", "", "write CPU profiles of the door into this folder")
+	flag.StringVar(&s.profile, "profile", "", "write profiles of the door into this folder: CPU, and what was allocated so far")
 	generator := flag.Bool("generate", false, "be the load (the program calls itself so)")
 	flag.Parse()
 	var err error
@@ -39,6 +39,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// others says how busy the machine was before: where it was, rates and
+// latencies say little, and CPU time per event is what can be compared.
+func others() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "other load unknown"
+	}
+	return "load average before " + strings.Fields(string(text))[0]
 }
 
 // load is one measured load.
@@ -62,7 +72,8 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	defer r.close()
-	fmt.Printf("%d CPUs, %s, %s; the load generator runs on the same CPUs; disk of %s\n\n", runtime.NumCPU(), runtime.GOOS+"/"+runtime.GOARCH, runtime.Version(), s.dir)
+	fmt.Printf("%d CPUs, %s/%s, %s; the load generator runs on the same CPUs; disk of %s; %s\n\n",
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), s.dir, others())
 	d := time.Duration(s.seconds * float64(time.Second))
 	for _, l := range loads(dir, s) {
 		if !strings.Contains(l.name, s.only) {
@@ -105,17 +116,12 @@ func loads(dir string, s settings) []load {
 			}},
 			load{"empty handler", n, emptyHandler},
 			load{"door", n, func(ctx context.Context, n int, d time.Duration) (figure, error) {
-				stop, err := profile(s.profile, n)
-				if err != nil {
-					return figure{}, err
-				}
-				defer stop()
-				return throughDoor(ctx, fresh(fmt.Sprint("door", n)), n, d, false)
+				return throughDoor(ctx, fresh(fmt.Sprint("door", n)), n, d, false, func() (func(), error) { return profile(s.profile, n) })
 			}},
 		)
 	}
 	signed := func(ctx context.Context, n int, d time.Duration) (figure, error) {
-		return throughDoor(ctx, fresh(fmt.Sprint("signed", n)), n, d, true)
+		return throughDoor(ctx, fresh(fmt.Sprint("signed", n)), n, d, true, func() (func(), error) { return profile("", n) })
 	}
 	return append(list, load{"door, signature per event", 32, signed}, load{"door, signature per event", 256, signed})
 }
@@ -135,5 +141,12 @@ func profile(dir string, conns int) (stop func(), err error) {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return nil, err
 	}
-	return func() { pprof.StopCPUProfile(); f.Close() }, nil
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+		if f, err := os.Create(filepath.Join(dir, fmt.Sprintf("allocs-%d.pprof", conns))); err == nil {
+			pprof.Lookup("allocs").WriteTo(f, 0)
+			f.Close()
+		}
+	}, nil
 }

@@ -172,8 +172,9 @@ func (w *world) credentials(ctx context.Context, signed bool) ([]credentials, er
 	return list, nil
 }
 
-// throughDoor measures acknowledgements of the door.
-func throughDoor(ctx context.Context, dir string, conns int, d time.Duration, signed bool) (figure, error) {
+// throughDoor measures acknowledgements of the door. Watch begins a profile
+// once the devices have signed in, and answers what ends it.
+func throughDoor(ctx context.Context, dir string, conns int, d time.Duration, signed bool, watch func() (func(), error)) (figure, error) {
 	w, err := openWorld(dir, conns)
 	if err != nil {
 		return figure{}, err
@@ -183,6 +184,11 @@ func throughDoor(ctx context.Context, dir string, conns int, d time.Duration, si
 	if err != nil {
 		return figure{}, err
 	}
+	stop, err := watch()
+	if err != nil {
+		return figure{}, err
+	}
+	defer stop()
 	f, err := drive(ctx, task{
 		Address: w.address, Path: "/v1/devices/events", Lasts: d, Begin: time.Now().Add(-time.Hour).Truncate(time.Second),
 		Signed: signed, Most: int(25_000*d.Seconds()) / conns, Senders: senders,
