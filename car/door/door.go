@@ -4,6 +4,7 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -122,9 +123,11 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 	return u, id, err
 }
 
-// judge proves the sender of one cloud event and decodes it.
+// judge proves the sender of one cloud event and decodes it. White space around
+// the event does not belong to it, so that it is the same alone and in a batch.
 func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
 	now := d.Clock.Now()
+	body = bytes.Trim(body, space)
 	ce, err := dialect.Envelope(body, dialect.Arrival{Source: f.device, Producer: d.unnamed(), Time: now})
 	if err != nil {
 		return nil, "", err
@@ -148,8 +151,8 @@ func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
 	if err != nil {
 		return nil, id, err
 	}
-	if f.device.IsZero() {
-		onlyWhilePaired(d.Catalogue, &m, &device, vehicle.ID)
+	if f.device.IsZero() && !onlyWhilePaired(d.Catalogue, &m, &device, vehicle.ID) {
+		return nil, id, sayso.Fail(sayso.Denied, op, "the device was not in this vehicle at any time that the message is about: sign in and send the token as a bearer, which says that it is")
 	}
 	ce.Type = kept(m.Types)
 	p = &Parcel{
@@ -157,6 +160,11 @@ func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
 		Readings: m.Readings, Events: m.Events, Rejected: m.Rejected,
 	}
 	p.dateTo(&vehicle)
+	for _, t := range m.Refused { // they stand in the envelope all the same
+		if device.PairedAt(vehicle.ID, t) {
+			p.Epoch = min(p.Epoch, vehicle.EpochAt(t))
+		}
+	}
 	return p, id, nil
 }
 
@@ -235,8 +243,10 @@ func (d *Door) pairing(ce *sayso.CloudEvent) (registry.Device, registry.Vehicle,
 
 // onlyWhilePaired drops what lies outside the pairing. A signature over the
 // payload alone says nothing of the vehicle, so it counts only for times at
-// which the device was in it.
-func onlyWhilePaired(cat *catalogue.Catalogue, m *dialect.Message, device *registry.Device, vehicle uint64) {
+// which the device was in it. Where that leaves nothing of what there was, the
+// answer is no: the message is about another vehicle.
+func onlyWhilePaired(cat *catalogue.Catalogue, m *dialect.Message, device *registry.Device, vehicle uint64) bool {
+	had := len(m.Readings) + len(m.Events)
 	why := "the device was not paired with the vehicle at that time"
 	readings := m.Readings[:0]
 	for _, r := range m.Readings {
@@ -255,6 +265,7 @@ func onlyWhilePaired(cat *catalogue.Catalogue, m *dialect.Message, device *regis
 		m.Rejected = append(m.Rejected, sayso.Rejection{Name: e.Name, Reason: why})
 	}
 	m.Readings, m.Events = readings, events
+	return had == 0 || len(readings)+len(events) > 0
 }
 
 // chainSlack is how far the clock of a chain may be ahead of a device's.

@@ -6,6 +6,7 @@ package message
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type Message struct {
 	Events   []sayso.Event     // by time, then name; no two of the same name and time
 	VIN      string            // vehicle identification or chassis number, or empty
 	Rejected []sayso.Rejection // what was refused, and why
+	Refused  []sayso.Instant   // the times of refused values, as far as they could be read
 	// Types are the types under which the cloud event is kept (spec ingest
 	// 2.1), in the order fingerprint, status, events. A list whose values were
 	// all refused still counts.
@@ -69,25 +71,36 @@ func (b *Builder) Reject(name, reason string) {
 	b.message.Rejected = append(b.message.Rejected, sayso.Rejection{Name: Clip(name), Reason: reason})
 }
 
+// RefusedAt notes the time of a value that is refused: it stays in the cloud
+// event, which belongs to an owner of its time.
+func (b *Builder) RefusedAt(at time.Time) {
+	b.message.Refused = append(b.message.Refused, sayso.At(at))
+}
+
 // Reading takes a value of a signal if the catalogue and the window allow it,
 // and says whether they do.
 func (b *Builder) Reading(s *catalogue.Signal, at time.Time, v sayso.Value) bool {
 	t := sayso.At(at)
-	if t < b.from || t > b.to {
-		b.Reject(s.Name, b.window.Check(at).Error())
-		return false
-	}
-	if s.Computed() {
-		b.Reject(s.Name, "this signal is computed when it is read; send "+PositionSignal)
-		return false
-	}
-	if err := s.Check(v); err != nil {
+	if err := b.judge(s, t, at, v); err != nil {
 		b.Reject(s.Name, err.Error())
+		b.RefusedAt(at)
 		return false
 	}
 	b.message.Readings = append(b.message.Readings, sayso.Reading{Signal: s.ID, Time: t, Value: v})
 	return true
 }
+
+func (b *Builder) judge(s *catalogue.Signal, t sayso.Instant, at time.Time, v sayso.Value) error {
+	switch {
+	case t < b.from || t > b.to:
+		return b.window.Check(at)
+	case s.Computed():
+		return errComputed
+	}
+	return s.Check(v)
+}
+
+var errComputed = errors.New("this signal is computed when it is read; send " + PositionSignal)
 
 // Position takes a position and says whether it is one. A dilution of precision
 // or a heading that is no such thing becomes 0 and is refused alone.
@@ -117,11 +130,13 @@ func (b *Builder) Position(at time.Time, l sayso.Location) bool {
 func (b *Builder) Event(e sayso.Event, at time.Time) bool {
 	if !catalogue.ValidEventName(e.Name) {
 		b.Reject(e.Name, "an event's name has the form category.name")
+		b.RefusedAt(at)
 		return false
 	}
 	e.Time = sayso.At(at)
 	if e.Time < b.from || e.Time > b.to {
 		b.Reject(e.Name, b.window.Check(at).Error())
+		b.RefusedAt(at)
 		return false
 	}
 	b.message.Events = append(b.message.Events, e)

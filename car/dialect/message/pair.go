@@ -89,6 +89,11 @@ func (b *Builder) Positions(halves []Half) {
 	for _, r := range rejected {
 		b.Reject(r.Name, r.Reason)
 	}
+	if len(rejected) > 0 {
+		for _, h := range halves {
+			b.RefusedAt(h.Time)
+		}
+	}
 	for _, f := range fixes {
 		b.Position(f.Time, f.Location)
 	}

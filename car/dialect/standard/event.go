@@ -31,17 +31,23 @@ func (d *decoder) event(n int) {
 	if d.cursor.Err() != nil {
 		return
 	}
+	at, untimed := timeOf(timestamp)
+	refuse := func(name, reason string) {
+		d.builder.Reject(name, reason)
+		if untimed == nil {
+			d.builder.RefusedAt(at)
+		}
+	}
 	if name.kind != jsonscan.String {
-		d.builder.Reject(place("events", n), "want a text as name, got "+name.kind.String())
+		refuse(place("events", n), "want a text as name, got "+name.kind.String())
 		return
 	}
-	e := sayso.Event{Name: string(name.raw)}
-	at, err := timeOf(timestamp)
+	e, err := sayso.Event{Name: string(name.raw)}, untimed
 	if err == nil {
 		e.DurationNS, err = nanoseconds(duration)
 	}
 	if err != nil {
-		d.builder.Reject(e.Name, err.Error())
+		refuse(e.Name, err.Error())
 		return
 	}
 	var badMetadata string

@@ -168,21 +168,29 @@ func (d *decoder) signal(n int) {
 	if d.cursor.Err() != nil {
 		return
 	}
+	at, untimed := timeOf(timestamp)
+	refuse := func(name, reason string) {
+		d.builder.Reject(name, reason)
+		if untimed == nil {
+			d.builder.RefusedAt(at)
+		}
+	}
 	if name.kind != jsonscan.String {
-		d.builder.Reject(place("signals", n), "want a text as name, got "+name.kind.String())
+		refuse(place("signals", n), "want a text as name, got "+name.kind.String())
 		return
 	}
 	s := d.catalogue.SignalBytes(name.raw)
 	if s == nil {
-		d.builder.Reject(string(name.raw), d.unknown(string(name.raw)))
+		refuse(string(name.raw), d.unknown(string(name.raw)))
 		return
 	}
-	at, err := timeOf(timestamp)
-	if err != nil {
-		d.builder.Reject(s.Name, err.Error())
+	if untimed != nil {
+		refuse(s.Name, untimed.Error())
 		return
 	}
-	d.value(s, at, value)
+	if reason := d.value(s, at, value); reason != "" {
+		refuse(s.Name, reason)
+	}
 }
 
 // unknown is the reason for a name that is not in the catalogue.
@@ -199,29 +207,29 @@ func (d *decoder) unknown(name string) string {
 	return "not a signal of the catalogue"
 }
 
-func (d *decoder) value(s *catalogue.Signal, at time.Time, v member) {
-	if v.kind == jsonscan.None || v.kind == jsonscan.Null {
-		d.builder.Reject(s.Name, "no value")
-		return
-	}
+// value takes a value, or says why it cannot be read. What can be read is judged
+// by the builder.
+func (d *decoder) value(s *catalogue.Signal, at time.Time, v member) (reason string) {
 	switch {
+	case v.kind == jsonscan.None || v.kind == jsonscan.Null:
+		return "no value"
 	case s.Kind == sayso.Number && (v.kind == jsonscan.Number || v.kind == jsonscan.String):
 		f, err := number(v.raw)
 		if err != nil {
-			d.builder.Reject(s.Name, err.Error())
-			return
+			return err.Error()
 		}
 		d.builder.Reading(s, at, sayso.NumberValue(f))
 	case s.Kind == sayso.Text && v.kind == jsonscan.String:
 		d.builder.Reading(s, at, sayso.TextValue(string(v.raw)))
 	case s.Kind == sayso.Position && v.kind == jsonscan.Object:
-		d.position(s, at, v)
+		return d.position(s, at, v)
 	default:
-		d.builder.Reject(s.Name, "want a "+catalogue.KindName(s.Kind)+", got "+v.kind.String())
+		return "want a " + catalogue.KindName(s.Kind) + ", got " + v.kind.String()
 	}
+	return ""
 }
 
-func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) {
+func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) (reason string) {
 	c := jsonscan.New(v.raw)
 	inner := decoder{cursor: &c}
 	var latitude, longitude, hdop, heading member
@@ -246,19 +254,17 @@ func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) {
 		m    member
 		to   *float64
 	}{{"latitude", latitude, &l.Latitude}, {"longitude", longitude, &l.Longitude}} {
-		err := p.m.number(p.name, p.to)
-		if err != nil {
-			d.builder.Reject(s.Name, err.Error())
-			return
+		if err := p.m.number(p.name, p.to); err != nil {
+			return err.Error()
 		}
 	}
 	if s.Computed() {
 		d.builder.Reading(s, at, sayso.LocationValue(l))
-		return
+		return ""
 	}
 	badHDOP, badHeading := hdop.optional("hdop", &l.HDOP), heading.optional("heading", &l.Heading)
 	if !d.builder.Position(at, l) {
-		return
+		return ""
 	}
 	if badHDOP != nil {
 		d.builder.Reject(s.Name+".hdop", badHDOP.Error())
@@ -266,6 +272,7 @@ func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) {
 	if badHeading != nil {
 		d.builder.Reject(s.Name+".heading", badHeading.Error())
 	}
+	return ""
 }
 
 // number reads a member that must be a number.
