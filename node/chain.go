@@ -19,6 +19,7 @@ import (
 	"sayso/protocol/abi"
 	"sayso/protocol/chain"
 	"sayso/protocol/chain/devchain"
+	"sayso/protocol/follow"
 )
 
 // backdate is how far in the past a new chain begins: room for the blocks of
@@ -33,12 +34,15 @@ const lead = time.Second
 // openChain connects to the chain that is followed, or starts the node's own.
 func (n *Node) openChain(ctx context.Context) error {
 	if !n.Config.ownChain() {
-		client, err := chain.Dial(ctx, n.Config.RPC)
-		if err != nil {
-			return err
+		for _, url := range n.Config.endpoints() {
+			client, err := chain.Dial(ctx, url)
+			if err != nil {
+				return err
+			}
+			n.Clients = append(n.Clients, client)
+			n.closers = append(n.closers, func() error { client.Close(); return nil })
 		}
-		n.Client = client
-		n.closers = append(n.closers, func() error { client.Close(); return nil })
+		n.Client = n.Clients[0]
 		return nil
 	}
 	own, err := devchain.Open(devchain.Config{
@@ -52,7 +56,40 @@ func (n *Node) openChain(ctx context.Context) error {
 	n.own = own
 	n.closers = append(n.closers, own.Close)
 	n.Client = chain.New(own.Client(), "the node's own chain")
+	n.Clients = []*chain.Client{n.Client}
 	return nil
+}
+
+// told is the chain as all endpoints tell it.
+func (n *Node) told() follow.Chain {
+	if len(n.Clients) == 1 {
+		return n.Client
+	}
+	var all follow.Agreed
+	for _, c := range n.Clients {
+		all = append(all, c)
+	}
+	return all
+}
+
+// catchUp is how long a start waits for the chain to be read. What is left is
+// read while the node answers.
+const catchUp = 10 * time.Second
+
+// firstLook reads the chain before the doors open, so that a node whose chain is
+// there and is short knows it from its first answer on.
+func (n *Node) firstLook(ctx context.Context) {
+	if n.own == nil {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, catchUp)
+		defer cancel()
+	}
+	switch err := n.follower.Step(ctx); {
+	case errors.Is(err, context.DeadlineExceeded):
+		n.Log.Info("the chain is still being read; reads of data are refused until that is done")
+	case err != nil:
+		n.Log.Warn("the chain cannot be read yet; reads of data are refused until it can", "error", err)
+	}
 }
 
 // ChainURL is where wallets reach the chain.
@@ -60,7 +97,7 @@ func (n *Node) ChainURL() string {
 	if n.own != nil {
 		return n.own.Endpoint()
 	}
-	return n.Config.RPC
+	return n.Config.endpoints()[0]
 }
 
 // contracts finds the addresses of the protocol on the chain. On the node's own
@@ -82,6 +119,9 @@ func (n *Node) contracts(ctx context.Context) (registry.ChainInfo, error) {
 		return info, fmt.Errorf("%s: %w", path, err)
 	}
 	id, err := n.Client.ChainID(ctx)
+	if _, missing := os.Stat(n.registryFile()); err != nil && missing == nil {
+		return info, nil // the follower checks it when the chain is back
+	}
 	if err != nil {
 		return info, err
 	}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"sayso/owner/registry"
 )
 
 // Config holds every setting of a node. The names are those of the flags; the
@@ -19,9 +21,9 @@ type Config struct {
 	HTTP string `help:"Address to answer HTTP on: questions, tokens, the device door." default:"localhost:8480" name:"http"`
 	URL  string `help:"URL by which others reach this node [http://<http>]." name:"url"`
 
-	RPC           string        `help:"JSON-RPC URL of the chain to follow; without it the node runs a chain of its own." name:"rpc"`
+	RPC           string        `help:"JSON-RPC URL of the chain to follow, or several with commas between them, which must agree; without it the node runs a chain of its own." name:"rpc"`
 	Contracts     string        `help:"JSON file of the contract addresses on that chain." type:"path"`
-	StartBlock    uint64        `help:"First block to index on that chain." default:"1"`
+	StartBlock    uint64        `help:"First block to index on that chain [0: the one in which the contracts appeared]." default:"0"`
 	Confirmations uint64        `help:"Blocks on top of a grant before it counts." default:"0"`
 	ChainListen   string        `help:"Address to answer JSON-RPC of the node's own chain on." default:"127.0.0.1:8545"`
 	Heartbeat     time.Duration `help:"Longest time between blocks of the node's own chain." default:"15s"`
@@ -41,6 +43,17 @@ type Config struct {
 // ownChain says whether the node runs a chain of its own.
 func (c Config) ownChain() bool { return c.RPC == "" }
 
+// endpoints are the URLs of the chain that is followed.
+func (c Config) endpoints() []string {
+	var list []string
+	for _, url := range strings.Split(c.RPC, ",") {
+		if url = strings.TrimSpace(url); url != "" {
+			list = append(list, url)
+		}
+	}
+	return list
+}
+
 // BaseURL is how others reach the node, without a trailing slash.
 func (c Config) BaseURL() string {
 	if c.URL != "" {
@@ -57,8 +70,8 @@ func (c Config) check() error {
 	if !c.ownChain() && c.Contracts == "" {
 		return fmt.Errorf("--rpc %s needs --contracts FILE: a JSON object with the members id, registry, vehicle, manufacturer, aftermarketDevice, grants, devLicense", c.RPC)
 	}
-	if c.StartBlock == 0 {
-		return fmt.Errorf("--start-block 0: the first block with transactions is 1")
+	if c.Confirmations > registry.Depth {
+		return fmt.Errorf("--confirmations %d: at most %d", c.Confirmations, registry.Depth)
 	}
 	if c.Heartbeat < time.Second || c.Heartbeat > time.Minute {
 		return fmt.Errorf("--heartbeat %s: want between 1s and 1m, so that expired grants are seen to expire", c.Heartbeat)

@@ -63,6 +63,10 @@ func (n *Node) aliases() (list []sayso.Address) {
 func (n *Node) contractSigned(ctx context.Context, account common.Address, digest common.Hash, sig []byte) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	ok, err := chain.IsValidSignature(ctx, n.Client, account, digest, sig)
-	return err == nil && ok
+	for _, c := range n.Clients {
+		if ok, err := chain.IsValidSignature(ctx, c, account, digest, sig); err != nil || !ok {
+			return false
+		}
+	}
+	return true
 }

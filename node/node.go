@@ -38,7 +38,8 @@ const (
 type Node struct {
 	Config    Config
 	Log       *slog.Logger
-	Client    *chain.Client
+	Client    *chain.Client   // of the chain
+	Clients   []*chain.Client // of every endpoint of it, Client first
 	Operator  *chain.Key
 	Registry  *registry.Registry
 	Clock     *registry.Clock
@@ -107,13 +108,15 @@ func (n *Node) folders(context.Context) error {
 	return err
 }
 
+func (n *Node) registryFile() string { return filepath.Join(n.Config.Data, "registry.db") }
+
 func (n *Node) openRegistry(ctx context.Context) error {
 	info, err := n.contracts(ctx)
 	if err != nil {
 		return err
 	}
 	n.Registry, err = registry.Open(registry.Config{
-		Path: filepath.Join(n.Config.Data, "registry.db"), Chain: info, Confirmations: n.Config.Confirmations,
+		Path: n.registryFile(), Chain: info, Confirmations: n.Config.Confirmations,
 	})
 	if err != nil {
 		return err
@@ -122,19 +125,17 @@ func (n *Node) openRegistry(ctx context.Context) error {
 	if n.Clock, err = n.Registry.Clock(clock.System{}); err != nil {
 		return err
 	}
-	every := lookOther
+	every, start := lookOther, n.Config.StartBlock
 	if n.Config.ownChain() {
-		every = lookOwn
+		every, start = lookOwn, 1
 	}
 	n.follower, err = follow.New(follow.Config{
-		Chain: n.Client, Registry: n.Registry, Clock: n.Clock, Start: n.Config.StartBlock, Every: every, Log: n.Log,
+		Chain: n.told(), Registry: n.Registry, Clock: n.Clock, Start: start, Every: every, Log: n.Log,
 	})
 	if err != nil {
 		return err
 	}
-	if err := n.follower.Step(ctx); err != nil {
-		n.Log.Warn("the chain cannot be read yet; data is refused until it can", "error", err)
-	}
+	n.firstLook(ctx)
 	return nil
 }
 
@@ -197,7 +198,18 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	stop, stopped := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stopped()
-	return errors.Join(n.server.Shutdown(stop), n.stopDevices())
+	return errors.Join(n.endRequests(stop), n.stopDevices())
+}
+
+// endRequests lets requests finish. A peer that holds one open, or a connection
+// without any, does not make a wanted end a failure: it is cut off in the end.
+func (n *Node) endRequests(ctx context.Context) error {
+	err := n.server.Shutdown(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	n.Log.Warn("connections that did not end in time are cut off")
+	return n.server.Close()
 }
 
 // Close ends everything in the reverse order of its beginning.

@@ -16,7 +16,11 @@ func (n *Node) status() (ready bool, parts map[string]client.Part) {
 		parts["vault"] = client.Part{Why: err.Error()}
 	}
 	if !n.Registry.Fresh(n.Clock.Now()) {
-		parts["chain"] = client.Part{Why: fmt.Sprintf("no successful look at %s for %s: reads of data are refused, devices already known may go on sending", n.Client.Name(), registry.Horizon)}
+		why := fmt.Sprintf("no successful look at %s for %s: reads of data are refused, devices already known may go on sending", n.Client.Name(), registry.Horizon)
+		if trouble := n.follower.Trouble(); trouble != "" {
+			why += "; the last look failed: " + trouble
+		}
+		parts["chain"] = client.Part{Why: why}
 	}
 	if n.devices.mqtt != nil {
 		parts["mqtt"] = n.mqttPart()

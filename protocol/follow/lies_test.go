@@ -102,14 +102,14 @@ func headerLie(change func(l *liar, fields map[string]any)) func(*liar, *call) {
 	}
 }
 
-// madeUp answers with a header that hashes well and is no block of any chain.
+// madeUp answers with a head that hashes well and is no block of any chain.
 func madeUp(latestOnly bool, change func(h *types.Header)) func(*liar, *call) {
 	return func(l *liar, q *call) {
 		if q.Method != "eth_getBlockByNumber" || latestOnly && q.text(0) != "latest" || q.result == nil {
 			return
 		}
 		head := l.honest.head()
-		if n, err := hexutil.DecodeUint64(q.text(0)); err == nil && n <= l.head.header.Number.Uint64() {
+		if n, err := hexutil.DecodeUint64(q.text(0)); err == nil && n != head.header.Number.Uint64() {
 			return
 		}
 		h := types.CopyHeader(head.header)
