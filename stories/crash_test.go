@@ -33,6 +33,10 @@ type opLog struct {
 	acked map[string][]int
 }
 
+func (s *story) newLog(file *os.File) *opLog {
+	return &opLog{file: file, base: s.began.Truncate(time.Second).Add(-24 * time.Hour), begun: map[string][]int{}, acked: map[string][]int{}}
+}
+
 func (l *opLog) note(what, vehicle string, n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +75,7 @@ func (s *story) crash(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	defer file.Close()
-	s.log = &opLog{file: file, base: s.began.Truncate(time.Second).Add(-24 * time.Hour), begun: map[string][]int{}, acked: map[string][]int{}}
+	s.log = s.newLog(file)
 	var senders []*sender
 	for _, name := range args[1:] {
 		one, err := s.sender(name)
@@ -165,12 +169,7 @@ func (d *sender) send(ctx context.Context) error {
 	vehicle := d.by.Subject.String()
 	for ctx.Err() == nil {
 		n := d.next
-		at := d.story.log.base.Add(time.Duration(n) * time.Millisecond)
-		report := device.Report{ID: fmt.Sprintf("%s-%d", d.by.Source, n), Time: at, Signals: []device.Signal{
-			{Name: "powertrainTransmissionTravelledDistance", Time: at, Value: sayso.NumberValue(float64(n))},
-			{Name: "powertrainCombustionEngineSpeed", Time: at, Value: sayso.NumberValue(float64(n % 5000))},
-		}}
-		body, err := report.Body(d.by)
+		body, err := d.body(n)
 		if err != nil {
 			return err
 		}
@@ -194,6 +193,15 @@ func (d *sender) send(ctx context.Context) error {
 		d.next++
 	}
 	return nil
+}
+
+// body is message n.
+func (d *sender) body(n int) ([]byte, error) {
+	at := d.story.log.base.Add(time.Duration(n) * time.Millisecond)
+	return device.Report{ID: fmt.Sprintf("%s-%d", d.by.Source, n), Time: at, Signals: []device.Signal{
+		{Name: "powertrainTransmissionTravelledDistance", Time: at, Value: sayso.NumberValue(float64(n))},
+		{Name: "powertrainCombustionEngineSpeed", Time: at, Value: sayso.NumberValue(float64(n % 5000))},
+	}}.Body(d.by)
 }
 
 // audit reads everything back as the owner and compares. What was acknowledged

@@ -26,7 +26,12 @@
 //	                        run sayso, gql or http until its output matches
 //	hear FILE               write everything that is answered from here on into a file as well; - ends it
 //	absent FILE TEXT…       the file must not contain any of the texts
-//	needs npm|samples       skip without them; with CI=true fail
+//	needs npm|mosquitto|samples
+//	                        skip without them; with CI=true fail
+//	mqtt publish 3|5 USER PASSWORD TOPIC FILE…
+//	                        publish files with Eclipse Paho in MQTT 3.1.1 or 5, quality of service 1, and print
+//	                        the reason codes of the acknowledgements
+//	mqtt storm DEVICE ACKS  publish without pause and kill -9 the node after so many acknowledgements
 //	sdk                     the published SDK, as npm gives it, into ./node_modules
 //	helps                   check the --help of every verb
 //	crash TIMES DEVICE…     have devices send without pause and kill -9 the node so many times

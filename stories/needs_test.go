@@ -23,6 +23,8 @@ func (s *story) needs(ts *testscript.TestScript, args []string) error {
 					err = fmt.Errorf("%s is not installed", program)
 				}
 			}
+		case "mosquitto":
+			_, err = exec.LookPath("mosquitto_pub")
 		case "samples":
 			_, err = os.Stat(s.samples)
 		default:

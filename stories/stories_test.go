@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,7 @@ func (s *shelf) open(env *testscript.Env) error {
 	env.Setenv("SAYSO_HTTP", st.http)
 	env.Setenv("SAYSO_CHAIN_LISTEN", st.chain)
 	env.Setenv("SAYSO_MQTT", st.mqtt)
+	env.Setenv("MQTT_PORT", st.mqtt[strings.LastIndex(st.mqtt, ":")+1:])
 	env.Setenv("NODE", "http://"+st.http)
 	env.Setenv("CHAIN", "http://"+st.chain)
 	env.Setenv("SAMPLES", s.samples)
@@ -99,7 +101,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	for name, v := range map[string]verb{
 		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "http": (*story).request,
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
-		"moment": (*story).moment, "needs": (*story).needs, "sdk": (*story).sdk, "fill": (*story).fill,
+		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill,
 		"helps": (*story).helps, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {

@@ -18,6 +18,8 @@ const deviceMaker = "Sayso Devices"
 type deviceCmd struct {
 	New  newDeviceCmd `cmd:"" help:"Make a device: a key, registered and claimed."`
 	Pair pairCmd      `cmd:"" help:"Put a device into a vehicle."`
+
+	Token deviceTokenCmd `cmd:"" help:"Print a device's token: a bearer over HTTP, the password over MQTT."`
 }
 
 type newDeviceCmd struct {
