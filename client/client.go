@@ -143,17 +143,7 @@ func (c *Client) SignIn(ctx context.Context, clientID, domain string, account sa
 
 // Exchange trades a developer token for a vehicle token.
 func (c *Client) Exchange(ctx context.Context, developer string, vehicle sayso.DID, set sayso.Permissions) (string, error) {
-	var names []string
-	for _, p := range set.List() {
-		names = append(names, p.String())
-	}
-	body, err := json.Marshal(map[string]any{"asset": vehicle.String(), "permissions": names})
-	if err != nil {
-		return "", err
-	}
-	var got struct{ Token string }
-	err = c.do(ctx, http.MethodPost, "/v1/tokens/exchange", developer, map[string]string{"Content-Type": "application/json"}, body, &got)
-	return got.Token, err
+	return c.ExchangeFor(ctx, developer, Wish{Vehicle: vehicle, Permissions: set})
 }
 
 // GraphQLError is one error of a GraphQL answer.

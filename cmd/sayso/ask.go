@@ -23,6 +23,7 @@ type askCmd struct {
 	Every       time.Duration `help:"Ask for averages over intervals of this length instead of the latest values."`
 	Last        time.Duration `help:"With --every: how far back." default:"1h"`
 	Permissions []string      `help:"What the token asks for [all that the owner granted]."`
+	Event       []eventFilter `help:"Cloud events that the token asks for as well: a type, a type and a source, or a JSON object with eventType, source, ids and tags." placeholder:"TYPE[,SOURCE]" sep:"none"`
 	PrintToken  bool          `help:"Print the vehicle token, good for ten minutes, and nothing else."`
 }
 
@@ -81,12 +82,16 @@ func (c *askCmd) token(ctx context.Context, d *desk) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var events []client.EventFilter
+	for _, f := range c.Event {
+		events = append(events, client.EventFilter(f))
+	}
 	if len(c.Permissions) > 0 {
 		set, err := token.ParseSet(c.Permissions)
 		if err != nil {
 			return "", sayso.Fail(sayso.Invalid, "ask", err.Error())
 		}
-		return d.api.Exchange(ctx, developer, d.did(c.Vehicle), set)
+		return d.api.ExchangeFor(ctx, developer, client.Wish{Vehicle: d.did(c.Vehicle), Permissions: set, Events: events})
 	}
 	who, err := d.account(ctx, c.As)
 	if err != nil {
@@ -96,7 +101,7 @@ func (c *askCmd) token(ctx context.Context, d *desk) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return d.api.Exchange(ctx, developer, d.did(c.Vehicle), set)
+	return d.api.ExchangeFor(ctx, developer, client.Wish{Vehicle: d.did(c.Vehicle), Permissions: set, Events: events})
 }
 
 // granted is what the chain shows for a grantee. For anybody else it is every

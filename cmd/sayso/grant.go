@@ -8,6 +8,7 @@ import (
 
 	"sayso"
 	"sayso/internal/clock"
+	"sayso/owner/document"
 	"sayso/owner/token"
 )
 
@@ -17,7 +18,10 @@ type grantCmd struct {
 	To          string        `help:"Who may see: an app's name, an address, or the name of a key." required:""`
 	Permissions []string      `help:"Names or numbers, separated by commas." default:"GetNonLocationHistory,GetLocationHistory"`
 	For         time.Duration `help:"How long the grant lasts; 0 is for ever." default:"24h"`
-	Source      string        `help:"Document behind the grant, such as ipfs://<CID>."`
+	Source      string        `help:"Document behind the grant, such as ipfs://<CID>." xor:"paper"`
+	Document    bool          `help:"Write a document about the grant, sign it with the owner's key and let the node keep it." xor:"paper"`
+	Event       []eventFilter `help:"With --document: cloud events that may be seen as well: a type, a type and a source, or a JSON object with eventType, source, ids and tags." placeholder:"TYPE[,SOURCE]" sep:"none"`
+	Template    string        `help:"With --document: number of the permission template that the grant follows."`
 	As          string        `help:"Name of the owner's key." default:"owner"`
 }
 
@@ -39,6 +43,14 @@ func (c *grantCmd) Run(ctx context.Context) error {
 	if c.For > 0 {
 		until = clock.System{}.Now().Add(c.For)
 	}
+	if !c.Document && (len(c.Event) > 0 || c.Template != "") {
+		return sayso.Fail(sayso.Invalid, "grant", "--event and --template are part of a document: add --document")
+	}
+	if c.Document {
+		if c.Source, err = c.write(ctx, set, until); err != nil {
+			return err
+		}
+	}
 	who, err := c.set(ctx, c.As, c.Vehicle, c.To, set, until, c.Source)
 	if err != nil {
 		return err
@@ -51,9 +63,45 @@ func (c *grantCmd) Run(ctx context.Context) error {
 	if !until.IsZero() {
 		end = "until " + until.Format(time.RFC3339)
 	}
-	out := map[string]any{"vehicle": c.Vehicle, "grantee": who.String(), "permissions": names, "until": until}
+	out := map[string]any{"vehicle": c.Vehicle, "grantee": who.String(), "permissions": names, "until": until, "source": c.Source}
 	return show(c.JSON, out, fmt.Sprintf("%s may use %s of vehicle %d %s.\nTo end it: %s revoke --vehicle %d --from %s --as %s\n",
 		c.To, strings.Join(names, ", "), c.Vehicle, end, program(), c.Vehicle, c.To, c.As))
+}
+
+// write makes the document of a grant, signs it and gives it to the node.
+func (c *grantCmd) write(ctx context.Context, set sayso.Permissions, until time.Time) (source string, err error) {
+	d, err := c.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	who, err := d.account(ctx, c.To)
+	if err != nil {
+		return "", err
+	}
+	key, err := d.key(c.As)
+	if err != nil {
+		return "", err
+	}
+	draft := document.Draft{
+		Grantor: sayso.Address(key.Address()), Grantee: who, Asset: d.did(c.Vehicle), Permissions: set, Template: c.Template,
+		Window: document.Window{Until: until},
+	}
+	for _, f := range c.Event {
+		draft.Events = append(draft.Events, document.Filter(f))
+	}
+	data, err := draft.Data()
+	if err != nil {
+		return "", err
+	}
+	sig, err := key.PersonalSign(data)
+	if err != nil {
+		return "", err
+	}
+	body, err := document.Envelope(document.TypeGrant, data, sig, clock.System{}.Now())
+	if err != nil {
+		return "", err
+	}
+	return d.api.KeepDocument(ctx, body)
 }
 
 // set writes a grant and returns when the node has seen it.

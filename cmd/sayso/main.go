@@ -24,19 +24,21 @@ const exitDisk = 70
 type cli struct {
 	Settings string `help:"File of settings: a JSON object whose members are the names of the flags of run and serve." type:"path" placeholder:"FILE"`
 
-	Run     runCmd     `cmd:"" default:"withargs" help:"Run a whole world on this machine: a chain, a node and a street of simulated cars."`
-	Serve   serveCmd   `cmd:"" help:"Run a node alone, on a chain of its own or on the one of --rpc."`
-	Vehicle vehicleCmd `cmd:"" help:"Mint, list and transfer vehicles."`
-	Device  deviceCmd  `cmd:"" help:"Register devices and pair them with vehicles."`
-	App     appCmd     `cmd:"" help:"Make an app: a developer licence with a key."`
-	Grant   grantCmd   `cmd:"" help:"Let somebody see a vehicle's data."`
-	Revoke  revokeCmd  `cmd:"" help:"End a grant."`
-	Ask     askCmd     `cmd:"" help:"Ask about a vehicle, as its owner or as an app."`
-	Send    sendCmd    `cmd:"" help:"Send readings as a device."`
-	Replay  replayCmd  `cmd:"" help:"Send a recording as a device: a candump log, a CSV or CloudEvents."`
-	Doctor  doctorCmd  `cmd:"" help:"Look at a node and explain what is not well, with a command that helps."`
-	Config  configCmd  `cmd:"" help:"Show the effective settings and where each came from."`
-	Version versionCmd `cmd:"" help:"Show the version."`
+	Run      runCmd      `cmd:"" default:"withargs" help:"Run a whole world on this machine: a chain, a node and a street of simulated cars."`
+	Serve    serveCmd    `cmd:"" help:"Run a node alone, on a chain of its own or on the one of --rpc."`
+	Vehicle  vehicleCmd  `cmd:"" help:"Mint, list and transfer vehicles."`
+	Device   deviceCmd   `cmd:"" help:"Register devices and pair them with vehicles."`
+	App      appCmd      `cmd:"" help:"Make an app: a developer licence with a key."`
+	Grant    grantCmd    `cmd:"" help:"Let somebody see a vehicle's data."`
+	Revoke   revokeCmd   `cmd:"" help:"End a grant."`
+	Ask      askCmd      `cmd:"" help:"Ask about a vehicle, as its owner or as an app."`
+	Send     sendCmd     `cmd:"" help:"Send readings as a device."`
+	Replay   replayCmd   `cmd:"" help:"Send a recording as a device: a candump log, a CSV or CloudEvents."`
+	Document documentCmd `cmd:"" help:"Print the document behind a grant."`
+	Keys     keysCmd     `cmd:"" help:"Change the keys that tokens are signed with."`
+	Doctor   doctorCmd   `cmd:"" help:"Look at a node and explain what is not well, with a command that helps."`
+	Config   configCmd   `cmd:"" help:"Show the effective settings and where each came from."`
+	Version  versionCmd  `cmd:"" help:"Show the version."`
 }
 
 func main() {
