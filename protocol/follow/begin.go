@@ -48,25 +48,24 @@ func (f *Follower) start(ctx context.Context, head chain.Block) (uint64, error) 
 	if f.cfg.Start > 0 {
 		return f.cfg.Start, nil
 	}
-	start, anywhere := head.Number, false
+	before := head.Number + 1 // the lowest block so far that has one, head + 1 for none
 	for _, c := range f.contracts {
-		there, err := f.hasCode(ctx, c.address, start)
+		if before == 0 {
+			break
+		}
+		there, err := f.hasCode(ctx, c.address, before-1)
+		if err == nil && there {
+			before, err = f.appeared(ctx, c.address, before-1)
+		}
 		if err != nil {
 			return 0, err
 		}
-		if !there {
-			continue
-		}
-		anywhere = true
-		if start, err = f.appeared(ctx, c.address, start); err != nil {
-			return 0, err
-		}
 	}
-	if !anywhere {
+	if before > head.Number {
 		return 0, fmt.Errorf("follow: none of the contracts is on chain %d at block %d: look at --contracts", f.cfg.Registry.Chain().ID, head.Number)
 	}
-	f.cfg.Log.Info("found the first block of the contracts", "block", start)
-	return start, nil
+	f.cfg.Log.Info("found the first block of the contracts", "block", before)
+	return before, nil
 }
 
 // appeared is the lowest block, up to one that has it, with a contract's code.
