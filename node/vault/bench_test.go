@@ -2,12 +2,14 @@ package vault
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"sayso"
@@ -172,6 +174,33 @@ func BenchmarkRead(b *testing.B) {
 			report(b, n)
 		}
 	})
+	if err := v.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkNewKey measures the look-up of an idempotency key that is not there
+// among two million that are.
+func BenchmarkNewKey(b *testing.B) {
+	v := testOpen(b, benchConfig(b))
+	var key [16]byte
+	for i := range uint64(2_000_000) {
+		binary.BigEndian.PutUint64(key[:], i*0x9e3779b97f4a7c15)
+		if err := v.db.Set(idemKey(nil, key), make([]byte, 24), pebble.NoSync); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := v.db.Compact(context.Background(), []byte{kindKey}, []byte{kindKey + 1}, true); err != nil {
+		b.Fatal(err)
+	}
+	n := uint64(0)
+	for b.Loop() {
+		n++
+		binary.BigEndian.PutUint64(key[:], n*0xbf58476d1ce4e5b9)
+		if _, _, ok, err := v.known(key); ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
 	if err := v.Close(); err != nil {
 		b.Fatal(err)
 	}

@@ -131,19 +131,23 @@ func (v *Vault) finish(p *pending, seq uint64, err error) {
 
 // known looks a key up among what is applied.
 func (v *Vault) known(key [16]byte) (seq uint64, body [16]byte, ok bool, err error) {
-	val, closer, err := v.db.Get(idemKey(make([]byte, 0, 17), key))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, body, false, nil
-	}
+	var lower, upper [18]byte
+	low := idemKey(lower[:0], key)
+	it, err := v.db.NewIter(&pebble.IterOptions{
+		LowerBound: low, UpperBound: append(append(upper[:0], low...), 0), KeyTypes: pebble.IterKeyTypePointsOnly, UseL6Filters: true,
+	})
 	if err != nil {
 		return 0, body, false, fmt.Errorf("vault: idempotency key: %w", err)
 	}
-	if len(val) != 24 {
-		return 0, body, false, errors.Join(errShort, closer.Close())
+	if it.SeekPrefixGE(low) {
+		if val := it.Value(); len(val) == 24 {
+			seq, ok = binary.BigEndian.Uint64(val), true
+			copy(body[:], val[8:])
+		} else {
+			err = errShort
+		}
 	}
-	seq = binary.BigEndian.Uint64(val)
-	copy(body[:], val[8:])
-	return seq, body, true, closer.Close()
+	return seq, body, ok, errors.Join(err, it.Error(), it.Close())
 }
 
 // enqueue hands a record to the writer.

@@ -466,3 +466,26 @@ func cancelledContext() context.Context {
 	cancel()
 	return ctx
 }
+
+// TestOnDisk runs on the real file system, with the default sizes.
+func TestOnDisk(t *testing.T) {
+	cfg := config(t, vfs.Default)
+	cfg.Dir = t.TempDir() + "/a/vault"
+	cfg.SegmentBytes, cfg.MemTableBytes, cfg.CacheBytes = 0, 0, 0
+	v := open(t, cfg)
+	newMsg(1, 1, 1, "a").number(5, 1, start, 10).keep(t, v)
+	if second, err := vault.Open(cfg); err == nil {
+		t.Error("the directory was opened twice at the same time")
+		check(t, second.Close())
+	}
+	check(t, v.Close())
+	v = open(t, cfg)
+	newMsg(1, 1, 1, "b").number(5, 1, start+second, 11).keep(t, v)
+	if got := brief(scan(t, v, view(1, 1), nil, 0, ever)); got != "[5 +0 s1 10] [5 +1 s1 11] " {
+		t.Errorf("rows %s", got)
+	}
+	if s := v.Stats(); s.Seq != 2 || s.Segments != 1 || s.DataKeys != 4 || s.Waiting != 0 || s.DiskBytes == 0 {
+		t.Errorf("stats %+v", s)
+	}
+	check(t, v.Close())
+}

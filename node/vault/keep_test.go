@@ -201,3 +201,46 @@ func TestTornEndOrDamage(t *testing.T) {
 		t.Fatalf("a hole: %v", err)
 	}
 }
+
+// A crash may come when a new data key is on the disk and the erasure before it
+// is not. The old key then stays in use, and an erasure takes both.
+func TestAKeyTooMany(t *testing.T) {
+	cfg := testConfig(t, vfs.NewCrashableMem())
+	v := testOpen(t, cfg)
+	fill(t, v, 1, 3)
+	old := v.keys.retire(owner{1, 1})
+	spare, err := v.keys.ensure(owner{1, 1})
+	if err == nil {
+		err = v.keys.flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := cfg.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.FS = left
+	v = testOpen(t, cfg)
+	source := sayso.Address{1}
+	count := func() (n int) {
+		view := View{Vehicle: 1, Epochs: []uint32{1}, Source: &source}
+		if err := v.Scan(context.Background(), view, nil, minInstant, maxInstant, func(Row) bool { n++; return true }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	fill(t, v, 1, 5) // three of them are there
+	if n := count(); n != 5 {
+		t.Errorf("%d rows of 5", n)
+	}
+	if err := v.Erase(context.Background(), 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(); n != 0 || len(old) != 1 || !v.keys.destroyed(old[0]) || !v.keys.destroyed(spare.slot) {
+		t.Errorf("%d rows behind the erasure; slots %v and %d", n, old, spare.slot)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

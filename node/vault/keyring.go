@@ -77,7 +77,7 @@ type keyring struct {
 	io     sync.Mutex // writes of the file; taken before mu
 	mu     sync.Mutex
 	live   map[owner]uint32
-	older  map[owner][]uint32 // further keys: a crash came between a new key and the record of the erasure before it
+	spare  map[owner][]uint32 // further keys: a crash came between a new key and the record of the erasure before it
 	dead   map[uint32]struct{}
 	salts  map[uint32][16]byte
 	next   uint32 // first free slot
@@ -99,7 +99,7 @@ func (r *keyring) slotAD(n uint32, o owner) []byte {
 func openKeyring(fs vfs.FS, name string, root RootKey, promised uint32, create bool, held int) (*keyring, error) {
 	r := &keyring{
 		root: root, cache: newLRU[uint32, *dataKey](held),
-		live: make(map[owner]uint32), older: make(map[owner][]uint32), dead: make(map[uint32]struct{}), salts: make(map[uint32][16]byte),
+		live: make(map[owner]uint32), spare: make(map[owner][]uint32), dead: make(map[uint32]struct{}), salts: make(map[uint32][16]byte),
 	}
 	_, err := fs.Stat(name)
 	switch {
@@ -167,10 +167,12 @@ func (r *keyring) load(name string, promised uint32, create bool) error {
 func (r *keyring) take(n uint32, s *slot) {
 	switch s.kind {
 	case slotKey:
-		if old, ok := r.live[s.owner]; ok {
-			r.older[s.owner] = append(r.older[s.owner], old)
+		// Of two keys the first is in use until an erasure in the log destroys it.
+		if _, ok := r.live[s.owner]; ok {
+			r.spare[s.owner] = append(r.spare[s.owner], n)
+		} else {
+			r.live[s.owner] = n
 		}
-		r.live[s.owner] = n
 	case slotOpening:
 		r.salts[n] = [16]byte(append(s.body[:len(s.body):len(s.body)], make([]byte, 16)...))
 	case slotErased:
@@ -353,12 +355,12 @@ func (r *keyring) destroyed(n uint32) bool {
 func (r *keyring) retire(o owner) []uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := r.older[o]
+	list := r.spare[o]
 	if n, ok := r.live[o]; ok {
 		list = append(list, n)
 	}
 	delete(r.live, o)
-	delete(r.older, o)
+	delete(r.spare, o)
 	return list
 }
 
@@ -380,14 +382,17 @@ func (r *keyring) destroy(o owner, slots []uint32) error {
 	defer r.mu.Unlock()
 	for _, n := range slots {
 		r.dead[n] = struct{}{}
-		r.older[o] = slices.DeleteFunc(r.older[o], func(m uint32) bool { return m == n })
-		if live, ok := r.live[o]; ok && live == n {
-			delete(r.live, o)
-		}
 		r.cache.drop(n)
 	}
-	if len(r.older[o]) == 0 {
-		delete(r.older, o)
+	left := slices.DeleteFunc(r.spare[o], func(n uint32) bool { return slices.Contains(slots, n) })
+	if n, ok := r.live[o]; ok && slices.Contains(slots, n) {
+		delete(r.live, o)
+		if len(left) > 0 {
+			r.live[o], left = left[0], left[1:]
+		}
+	}
+	if r.spare[o] = left; len(left) == 0 {
+		delete(r.spare, o)
 	}
 	return nil
 }
