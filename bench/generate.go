@@ -27,6 +27,7 @@ type task struct {
 	Path    string        //
 	Lasts   time.Duration //
 	Begin   time.Time     // time of the first event
+	MQTT    bool          // over MQTT, not HTTP
 	Signed  bool          // a signature in every event, made before the clock starts
 	Most    int           // signed events per connection
 	Senders []credentials // one connection each
@@ -80,6 +81,7 @@ func drive(ctx context.Context, t task) (figure, error) {
 // sender is one connection of the generator.
 type sender struct {
 	event     *event
+	connect   []byte // the first packet of MQTT
 	request   []byte
 	body      int
 	signed    [][]byte
@@ -96,7 +98,11 @@ func generate(in io.Reader, out io.Writer) error {
 	errs := make(chan error, 2*len(senders))
 	each(len(senders), func(i int) {
 		var err error
-		if senders[i], err = t.prepare(t.Senders[i]); err != nil {
+		prepare := t.prepare
+		if t.MQTT {
+			prepare = t.prepareMQTT
+		}
+		if senders[i], err = prepare(t.Senders[i]); err != nil {
 			errs <- err
 		}
 	})
@@ -109,7 +115,11 @@ func generate(in io.Reader, out io.Writer) error {
 	var wg sync.WaitGroup
 	for _, s := range senders {
 		wg.Go(func() {
-			if err := s.send(t.Address, &stop); err != nil {
+			send := s.send
+			if t.MQTT {
+				send = s.sendMQTT
+			}
+			if err := send(t.Address, &stop); err != nil {
 				stop.Store(true)
 				errs <- err
 			}

@@ -116,25 +116,28 @@ func loads(dir string, s settings) []load {
 			}},
 			load{"empty handler", n, emptyHandler},
 			load{"door", n, func(ctx context.Context, n int, d time.Duration) (figure, error) {
-				return throughDoor(ctx, fresh(fmt.Sprint("door", n)), n, d, false, func() (func(), error) { return profile(s.profile, n) })
+				return throughDoor(ctx, fresh(fmt.Sprint("door", n)), n, d, false, func() (func(), error) { return profile(s.profile, "door", n) })
+			}},
+			load{"MQTT door", n, func(ctx context.Context, n int, d time.Duration) (figure, error) {
+				return throughMQTT(ctx, fresh(fmt.Sprint("mqtt", n)), n, d, func() (func(), error) { return profile(s.profile, "mqtt", n) })
 			}},
 		)
 	}
 	signed := func(ctx context.Context, n int, d time.Duration) (figure, error) {
-		return throughDoor(ctx, fresh(fmt.Sprint("signed", n)), n, d, true, func() (func(), error) { return profile("", n) })
+		return throughDoor(ctx, fresh(fmt.Sprint("signed", n)), n, d, true, func() (func(), error) { return profile("", "", n) })
 	}
 	return append(list, load{"door, signature per event", 32, signed}, load{"door, signature per event", 256, signed})
 }
 
 // profile records where the CPU time of this process goes.
-func profile(dir string, conns int) (stop func(), err error) {
+func profile(dir, name string, conns int) (stop func(), err error) {
 	if dir == "" {
 		return func() {}, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.Create(filepath.Join(dir, fmt.Sprintf("door-%d.pprof", conns)))
+	f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%d.pprof", name, conns)))
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +147,7 @@ func profile(dir string, conns int) (stop func(), err error) {
 	return func() {
 		pprof.StopCPUProfile()
 		f.Close()
-		if f, err := os.Create(filepath.Join(dir, fmt.Sprintf("allocs-%d.pprof", conns))); err == nil {
+		if f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-allocs-%d.pprof", name, conns))); err == nil {
 			pprof.Lookup("allocs").WriteTo(f, 0)
 			f.Close()
 		}
