@@ -21,7 +21,7 @@ import (
 
 var info = registry.ChainInfo{
 	ID: 7, Registry: sayso.Address{1}, Vehicle: sayso.Address{2}, Manufacturer: sayso.Address{3},
-	AftermarketDevice: sayso.Address{4}, Grants: sayso.Address{5}, DevLicense: sayso.Address{6},
+	AftermarketDevice: sayso.Address{4}, Grants: sayso.Address{5}, DevLicense: sayso.Address{6}, Templates: sayso.Address{7},
 }
 
 // emit encodes an event as a contract would.
@@ -202,8 +202,12 @@ func TestTopicsAreThoseOfTheSpecification(t *testing.T) {
 	contracts := map[sayso.Address]string{
 		info.Registry: "DIMORegistry", info.Vehicle: "VehicleId", info.Manufacturer: "VehicleId",
 		info.AftermarketDevice: "AftermarketDeviceId", info.Grants: "Sacd", info.DevLicense: "DevLicenseDimo",
+		info.Templates: "Template",
 	}
 	for _, e := range table(info) {
+		if e.signature == allRevoked {
+			continue // of our contracts alone
+		}
 		want, ok := topics[contracts[e.contract(info)]+" "+shape(e.signature)]
 		_, topic, err := parseSignature(e.signature)
 		if err != nil || !ok || topic.Hex() != want {

@@ -47,6 +47,7 @@ func table(chain registry.ChainInfo) []event {
 		{onGrants, "PermissionsSet(address indexed asset, uint256 indexed tokenId, uint256 permissions, address indexed grantee, uint256 expiration, uint256 templateId, string source)", permissionsSet(chain.Vehicle)},
 		{onGrants, "PermissionsSet(address indexed asset, uint256 indexed tokenId, uint256 permissions, address indexed grantee, uint256 expiration, string source)", permissionsSet(chain.Vehicle)},
 		{onGrants, "PermissionsRenounced(address indexed asset, uint256 indexed tokenId, address indexed grantee)", permissionsRenounced(chain.Vehicle)},
+		{onGrants, allRevoked, allPermissionsRevoked(chain.Vehicle)},
 
 		{onLicense, "Issued(uint256 indexed tokenId, address indexed owner, address indexed clientId)", licenceIssued},
 		{onLicense, "LicenseAliasSet(uint256 indexed tokenId, string licenseAlias)", licence(func(tx *registry.Tx, l *registry.Licence, a args) { l.Alias = a.text("licenseAlias") })},
@@ -299,6 +300,22 @@ func permissionsRenounced(vehicles sayso.Address) func(*registry.Tx, args) error
 		id, grantee, err := grantOf(vehicles, a)
 		if err == nil {
 			tx.DeleteGrant(id, grantee)
+		}
+		return err
+	}
+}
+
+// allRevoked is the event by which every grant of a token ends at once.
+const allRevoked = "AllPermissionsRevoked(address indexed asset, uint256 indexed tokenId, uint256 version)"
+
+func allPermissionsRevoked(vehicles sayso.Address) func(*registry.Tx, args) error {
+	return func(tx *registry.Tx, a args) error {
+		if a.address("asset") != vehicles {
+			return errSkip("the grants of something that is not a vehicle")
+		}
+		id, err := a.id("tokenId")
+		if err == nil {
+			tx.DeleteGrants(id)
 		}
 		return err
 	}
