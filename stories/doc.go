@@ -32,9 +32,16 @@
 //	                        publish files with Eclipse Paho in MQTT 3.1.1 or 5, quality of service 1, and print
 //	                        the reason codes of the acknowledgements
 //	mqtt storm DEVICE ACKS  publish without pause and kill -9 the node after so many acknowledgements
+//	anvil start [flag…]     another chain, Foundry's, in a process of its own, with JSON-RPC at $CHAIN
+//	anvil deploy FILE       put the contracts on it for the operator of sayso-keys; FILE is for --contracts
+//	[!] anvil call METHOD [JSON…]
+//	                        a call of its JSON-RPC, the answer is stdout
+//	anvil head              the number of its newest block
+//	anvil stop              end it; with --state it is there again after the next start
 //	sdk                     the published SDK, as npm gives it, into ./node_modules
 //	helps                   check the --help of every verb
-//	crash TIMES DEVICE…     have devices send without pause and kill -9 the node so many times
+//	crash TIMES DEVICE…     have devices send without pause and kill -9 the node so many times,
+//	                        and every fifth time once more while it starts
 //	audit [VEHICLE…]        compare what can be read with what the devices of crash sent
 //	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //

@@ -71,8 +71,16 @@ func (s *story) node(ts *testscript.TestScript, args []string) error {
 
 // start runs the binary and waits until it is ready.
 func (s *story) start(ts *testscript.TestScript, args []string) (time.Duration, error) {
+	if err := s.launch(ts, args); err != nil {
+		return 0, err
+	}
+	return s.awaitReady()
+}
+
+// launch runs the binary.
+func (s *story) launch(ts *testscript.TestScript, args []string) error {
 	if s.running != nil {
-		return 0, errors.New("it runs already")
+		return errors.New("it runs already")
 	}
 	n := len(s.starts) + 1
 	p := &process{
@@ -84,19 +92,19 @@ func (s *story) start(ts *testscript.TestScript, args []string) (time.Duration, 
 	for file, to := range map[string]func(*os.File){p.out: func(f *os.File) { p.cmd.Stdout = f }, p.err: func(f *os.File) { p.cmd.Stderr = f }} {
 		f, err := os.Create(file)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		defer f.Close()
 		to(f)
 	}
 	p.began = clock.System{}.Now()
 	if err := p.cmd.Start(); err != nil {
-		return 0, err
+		return err
 	}
 	go func() { p.failed = p.cmd.Wait(); close(p.ended) }()
 	s.running, s.starts = p, append(s.starts, p)
 	ts.Setenv("SCREEN", p.out)
-	return s.awaitReady()
+	return nil
 }
 
 // awaitReady polls /ready. A node that ends instead is a failure with what it
@@ -178,6 +186,10 @@ func (s *story) kill() error {
 func (s *story) close() {
 	if s.running != nil {
 		s.kill()
+	}
+	if s.chainRuns != nil {
+		s.chainRuns.cmd.Process.Kill()
+		<-s.chainRuns.ended
 	}
 	for i, p := range s.starts {
 		if text := p.last(); strings.TrimSpace(text) != "" {
