@@ -203,8 +203,11 @@ func (d *Door) Submit(ctx context.Context, body []byte, form Form, signedIn says
 		}
 	}
 	return func(ctx context.Context) Batch {
-		ctx, cancel := context.WithTimeout(ctx, batchPatience)
-		defer cancel()
+		if len(events) > 1 { // one has the patience of what keeps it
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, batchPatience)
+			defer cancel()
+		}
 		for i := range events {
 			if errs[i] == nil {
 				b.Results[i], errs[i] = d.finish(ctx, line[i])

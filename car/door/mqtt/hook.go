@@ -128,10 +128,20 @@ func (se *session) mayPublish(topic string) bool {
 	return own && (what == "status" || what == "events" || what == "fingerprint")
 }
 
-// maySubscribe is for whatever lies under the device's own address.
+// maySubscribe is for whatever lies under the device's own address. A wildcard
+// fills its level, and # is the last (MQTT 5 section 4.7.1); mochi lets more pass.
 func (se *session) maySubscribe(filter string) bool {
 	what, own := se.own(filter)
-	return own && what != "" && mochi.IsValidFilter(filter, false)
+	if !own || what == "" {
+		return false
+	}
+	for level, more := "", true; more; {
+		level, what, more = strings.Cut(what, "/")
+		if strings.ContainsAny(level, "+#") && level != "+" && (level != "#" || more) {
+			return false
+		}
+	}
+	return true
 }
 
 // own cuts the device's prefix off a topic or filter.
