@@ -147,7 +147,8 @@ func permissions(names []string) (set sayso.Permissions) {
 }
 
 // follows says whether a document that names a template grants all that the
-// template does, which must stand on chain and be signed by its owner.
+// template does, which must stand on chain and be signed by whoever made it: a
+// template changes hands, and its text cannot be signed again.
 func follows(s State, p Papers, d *document.Document, g *registry.Grant, names []string) bool {
 	if g.Template != "" && g.Template != d.Template {
 		return false
@@ -161,7 +162,7 @@ func follows(s State, p Papers, d *document.Document, g *registry.Grant, names [
 		return false
 	}
 	form, ok := p.Document(t.Source())
-	if !ok || form.Type != document.TypeTemplate || form.Grantor != t.Owner {
+	if !ok || form.Type != document.TypeTemplate || form.Grantor != t.Creator {
 		return false
 	}
 	for _, a := range form.Agreements {

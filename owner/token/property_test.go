@@ -221,7 +221,7 @@ func (r dice) template(f *facts, d *document.Document) {
 		}
 	}
 	owner := sayso.Account(here.ID, here.Vehicle).String()
-	t := registry.Template{ID: "77", Owner: maker, Asset: here.Vehicle, Permissions: fmt.Sprintf("0x%x", need.Bits()), CID: document.Of([]byte{2}).String(), Active: true, Block: 3}
+	t := registry.Template{ID: "77", Creator: maker, Owner: pick(r, maker, stranger), Asset: here.Vehicle, Permissions: fmt.Sprintf("0x%x", need.Bits()), CID: document.Of([]byte{2}).String(), Active: true, Block: 3}
 	form := &document.Document{Type: document.TypeTemplate, Grantor: maker, Agreements: []document.Agreement{{Kind: document.KindPermission, Asset: owner, Permissions: names(need)}}}
 	d.Template, f.grant.Template = "77", pick(r, "", "77")
 	if r.once(3) {
@@ -236,7 +236,7 @@ func (r dice) template(f *facts, d *document.Document) {
 		case 1:
 			t.Asset = stranger
 		case 2:
-			t.Owner = stranger
+			t.Creator = stranger
 		case 3:
 			t.Permissions = fmt.Sprintf("0x%x", need.With(missing[0]).Bits())
 		case 4:

@@ -87,7 +87,7 @@ func TestATemplateIsFetchedToo(t *testing.T) {
 	g.holds(body, template)
 	w := newWorld(t, options{gateway: g.URL + "/ipfs"})
 	w.fold(func(tx *registry.Tx) {
-		tx.PutTemplate(registry.Template{ID: "5", Owner: account("dora"), Asset: where.Vehicle, Permissions: "0x0", CID: document.Of(template).String(), Active: true, Block: tx.Block.Number})
+		tx.PutTemplate(registry.Template{ID: "5", Creator: account("dora"), Asset: where.Vehicle, Permissions: "0x0", CID: document.Of(template).String(), Active: true, Block: tx.Block.Number})
 	})
 	w.grant(car, "app", document.Of(body).Source())
 	if r := w.exchange(w.login("app"), car, rawData, "null"); r.status != 200 || g.hits.Load() != 2 {

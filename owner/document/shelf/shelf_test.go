@@ -87,7 +87,7 @@ func TestATemplateIsForEverybody(t *testing.T) {
 		t.Errorf("a template that is not on chain: %+v", v)
 	}
 	w.fold(func(tx *registry.Tx) {
-		tx.PutTemplate(registry.Template{ID: "99", Owner: account("dora"), Asset: where.Vehicle, Permissions: "0xc000", CID: cid, Active: true, Block: tx.Block.Number})
+		tx.PutTemplate(registry.Template{ID: "99", Creator: account("dora"), Asset: where.Vehicle, Permissions: "0xc000", CID: cid, Active: true, Block: tx.Block.Number})
 	})
 	if v := w.decide("app"); v.Paper != "" || !v.Permissions().Has(sayso.RawData) {
 		t.Errorf("following a template: %+v", v)
