@@ -16,9 +16,11 @@ var aggregations = map[string]vault.Agg{
 	"FIRST": vault.First, "LAST": vault.Last, "TOP": vault.Top, "UNIQUE": vault.Unique,
 }
 
-// group are columns that are read of the same ownerships.
+// group are columns that are read of the same ownerships; masked ones are
+// approximate positions.
 type group struct {
 	epochs  []uint32
+	masked  bool
 	columns []vault.Column
 	slots   []int
 }
@@ -26,15 +28,15 @@ type group struct {
 // groups is a plan of a read.
 type groups []group
 
-func (g *groups) add(epochs []uint32, c vault.Column, slot int) {
+func (g *groups) add(epochs []uint32, masked bool, c vault.Column, slot int) {
 	for i := range *g {
-		if slices.Equal((*g)[i].epochs, epochs) {
+		if (*g)[i].masked == masked && slices.Equal((*g)[i].epochs, epochs) {
 			(*g)[i].columns = append((*g)[i].columns, c)
 			(*g)[i].slots = append((*g)[i].slots, slot)
 			return
 		}
 	}
-	*g = append(*g, group{epochs, []vault.Column{c}, []int{slot}})
+	*g = append(*g, group{epochs, masked, []vault.Column{c}, []int{slot}})
 }
 
 // nothing is an empty list.
@@ -58,7 +60,7 @@ func (a *answers) signals(c *graphql.Call, _ any, f *graphql.Field) (any, error)
 	if slots == 0 && !slices.ContainsFunc(below, func(f *graphql.Field) bool { return f.Refused }) {
 		return nothing{}, nil // only timestamps are asked for, and nothing has one
 	}
-	all := &intervals{r: r, c: c, plan: plan, slots: slots, from: from, to: to, interval: interval}
+	all := &intervals{r: r, c: c, plan: plan, slots: slots, start: from, from: from, to: to, interval: interval}
 	any, err := all.fill()
 	if err != nil {
 		return nil, err
@@ -107,9 +109,6 @@ func (r *reader) plan(c *graphql.Call, below []*graphql.Field) (plan groups, slo
 		if col.Agg = aggregations[name]; col.Agg == 0 {
 			return nil, 0, invalid("there is no aggregation " + name)
 		}
-		if sight == consent.Mask {
-			col.Signal, col.Coarse = r.a.fix.ID, coarse()
-		}
 		if filter, ok := graphql.Arg[graphql.Args](f.Args, "filter"); ok {
 			keep, err := r.a.keep(x.signal.Kind, filter)
 			if err != nil {
@@ -119,7 +118,7 @@ func (r *reader) plan(c *graphql.Call, below []*graphql.Field) (plan groups, slo
 		}
 		slots++
 		f.Slot = slots
-		plan.add(epochs, col, slots-1)
+		plan.add(epochs, sight == consent.Mask, col, slots-1)
 	}
 	return plan, slots, nil
 }
@@ -128,13 +127,15 @@ func (r *reader) plan(c *graphql.Call, below []*graphql.Field) (plan groups, slo
 // so that a long one is never in memory as a whole. Values and Has of a bucket
 // are by slot, from 0.
 type intervals struct {
-	r                  *reader
-	c                  *graphql.Call
-	plan               groups
-	slots              int
-	from, to, interval sayso.Instant // from: where the next part begins
-	part               []vault.Bucket
-	next               int
+	r         *reader
+	c         *graphql.Call
+	plan      groups
+	slots     int
+	start, to sayso.Instant
+	from      sayso.Instant // where the next part begins
+	interval  sayso.Instant
+	part      []vault.Bucket
+	next      int
 }
 
 // A part has about so many values, but is no shorter than an hour, which the
@@ -164,7 +165,7 @@ func (n *intervals) fill() (bool, error) {
 		if (n.to-n.from)/n.interval > count {
 			end = n.from + count*n.interval
 		}
-		part, err := n.r.aggregate(n.c, n.plan, n.slots, n.from, end, n.interval)
+		part, err := n.aggregate(n.from, end)
 		if err != nil {
 			return false, cause(n.c, err)
 		}
@@ -174,22 +175,29 @@ func (n *intervals) fill() (bool, error) {
 }
 
 // aggregate reads each group and joins their intervals.
-func (r *reader) aggregate(c *graphql.Call, plan groups, slots int, from, to, interval sayso.Instant) ([]vault.Bucket, error) {
+func (n *intervals) aggregate(from, to sayso.Instant) ([]vault.Bucket, error) {
 	var all []vault.Bucket
-	for _, g := range plan {
-		part, err := r.a.Vault.Buckets(c.Context, r.view(g.epochs), g.columns, from, to, interval)
+	for _, g := range n.plan {
+		part, err := n.group(&g, from, to)
 		if err == nil {
-			err = c.Context.Err() // a filter that was cut short let rows out
+			err = n.c.Context.Err() // a filter that was cut short let rows out
 		}
 		if err != nil {
 			return nil, err
 		}
-		if len(plan) == 1 {
+		if len(n.plan) == 1 {
 			return part, nil // its slots are the columns in order
 		}
-		all = merge(all, part, g.slots, slots)
+		all = merge(all, part, g.slots, n.slots)
 	}
 	return all, nil
+}
+
+func (n *intervals) group(g *group, from, to sayso.Instant) ([]vault.Bucket, error) {
+	if g.masked {
+		return n.quarters(g, from, to)
+	}
+	return n.r.a.Vault.Buckets(n.c.Context, n.r.view(g.epochs), g.columns, from, to, n.interval)
 }
 
 // merge puts intervals of some slots among those that are there.

@@ -51,7 +51,7 @@ func (r *reader) newest(c *graphql.Call, want func(*access) bool) (*newest, erro
 		}
 		switch sight, epochs := r.see(x); sight {
 		case consent.Allow:
-			plan.add(epochs, vault.Column{Signal: x.signal.ID}, 0)
+			plan.add(epochs, false, vault.Column{Signal: x.signal.ID}, 0)
 		case consent.Mask:
 			var err error
 			if out.approximate, err = r.approximate(c); err != nil {
@@ -239,12 +239,12 @@ func (a *answers) dataSummary(c *graphql.Call, _ any, f *graphql.Field) (any, er
 	var plan groups
 	for _, x := range a.list {
 		if sight, epochs := r.see(x); sight == consent.Allow {
-			plan.add(epochs, vault.Column{Signal: x.signal.ID}, 0)
+			plan.add(epochs, false, vault.Column{Signal: x.signal.ID}, 0)
 		}
 	}
 	_, events := r.see(eventAccess)
 	if events != nil {
-		plan.add(events, vault.Column{}, -1)
+		plan.add(events, false, vault.Column{}, -1)
 	}
 	out := &counted{}
 	for _, g := range plan {
