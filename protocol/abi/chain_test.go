@@ -162,6 +162,11 @@ func (c *chain) kinds() map[common.Address]abi.Contract {
 		c.at.Vehicle:           c.abi.Vehicle,
 		c.at.AftermarketDevice: c.abi.AftermarketDevice,
 		c.at.DevLicense:        c.abi.DevLicense,
+		c.at.SyntheticDevice:   c.abi.SyntheticDevice,
+		c.at.Connections:       c.abi.Connections,
+		c.at.StorageNodes:      c.abi.StorageNodes,
+		c.at.Templates:         c.abi.Templates,
+		c.at.Accounts:          c.abi.Accounts,
 		c.at.LicenseAccount:    c.abi.LicenseAccount,
 		c.at.Genesis:           c.abi.Genesis,
 	}

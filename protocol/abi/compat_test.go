@@ -14,10 +14,13 @@ import (
 // published is what the reference network's contracts publish, by our contract:
 // the names under which the table lists them.
 var published = map[string][]string{
-	"Registry":   {"Manufacturer", "Vehicle", "AftermarketDevice", "Mapper", "Nodes", "Shared"},
+	"Registry": {"Manufacturer", "Vehicle", "AftermarketDevice", "SyntheticDevice", "MultipleMinter",
+		"StorageNodeRegistry", "DevAdmin", "Mapper", "Nodes", "Shared"},
 	"Grants":     {"Sacd(v2 published ABI)"},
 	"DevLicense": {"DevLicenseDimo"}, "LicenseAccount": {"DimoDeveloperLicenseAccount"},
 	"VehicleId": {"VehicleId"}, "ManufacturerId": {"ManufacturerId"}, "AftermarketDeviceId": {"AftermarketDeviceId"},
+	"SyntheticDeviceId": {"SyntheticDeviceId"}, "Connections": {"Connections (event ABI)"},
+	"StorageNodes": {"StorageNode (event ABI)"}, "Templates": {"Template (event ABI)", "Template (read ABI)"},
 }
 
 // own are the functions, events and errors that the reference does not have.
@@ -27,14 +30,29 @@ var own = map[string]string{
 		mintVehicleWithDeviceDefinitionWithDeadline burnVehicleWithDeadline claimAftermarketDeviceWithDeadline
 		pairAftermarketDeviceWithDeadline unpairAftermarketDeviceWithDeadline nonces isDigestUsed eip712Domain
 		renameManufacturer ManufacturerRenamed onAftermarketDeviceTransfer nodeTokens initialize
-		SignatureAlreadyUsed SignatureExpired ManufacturerNameRefused AlreadyManufacturer InvalidAccountNonce`,
-	"Grants":              `initialize TemplateContractSet`,
+		SignatureAlreadyUsed SignatureExpired ManufacturerNameRefused AlreadyManufacturer InvalidAccountNonce
+		annex NoAnnex onVehicleTransfer isClaimUsed setDeviceDefinitionId DefaultStorageNodeIdSet
+		mintSyntheticDeviceWithDeadline burnSyntheticDeviceWithDeadline mintVehicleAndSdWithDeadline`,
+	"Grants": `initialize TemplateContractSet AllPermissionsRevoked AllAccountPermissionsRevoked
+		revokeAll revokeAllBySig revokeAllAccountPermissions setPermissionsBySig setAccountPermissionsBySig
+		nonces eip712Domain InvalidOwnerSignature SignatureExpired InvalidAccountNonce`,
 	"DevLicense":          `initialize AliasEndsWithZeroByte balanceOf getApproved isApprovedForAll Approval ApprovalForAll`,
 	"LicenseAccount":      `eip712Domain EIP712DomainChanged InvalidShortString StringTooLong onERC721Received`,
 	"VehicleId":           `initialize mint burnByRegistry acknowledge ApprovalsRefused`,
 	"ManufacturerId":      `initialize mint acknowledge ApprovalsRefused AlreadyManufacturer Unauthorized`,
 	"AftermarketDeviceId": `initialize mint acknowledge moveByRegistry`,
+	"SyntheticDeviceId": `initialize mint acknowledge moveByRegistry burnByRegistry locked Locked StaysWithVehicle
+		_dimoRegistry`,
+	// No functions of these are published, only events and, for templates, two reads.
+	"Connections": `initialize mint upgrade connections connectionAddressToId toConnectionId exists` + token,
+	"StorageNodes": `initialize mint setNodeUri setNodeAddress nodes nodeAddressToNodeId exists NodeAddressUpdated` +
+		token,
+	"Templates": `initialize createTemplate deactivateTemplate exists TemplateNotActive` + token,
 }
+
+// token is what an ERC-721 token with a name as id brings along.
+const token = ` name symbol tokenURI balanceOf ownerOf approve getApproved setApprovalForAll isApprovedForAll transferFrom
+	safeTransferFrom Approval ApprovalForAll InvalidName Unauthorized ZeroAddress AddressInUse`
 
 // library are parts of OpenZeppelin 5 that every contract brings along.
 const library = `authority setAuthority isConsumingScheduledOp AuthorityUpdated AccessManagedInvalidAuthority
@@ -101,10 +119,31 @@ var promised = map[string]string{
 		setAftermarketDeviceBeneficiary(uint256,address) setAftermarketDeviceInfo(uint256,(string,string)[])
 		addAftermarketDeviceAttribute(string) getAftermarketDeviceIdByAddress(address)
 		getAftermarketDeviceAddressById(uint256) isAftermarketDeviceClaimed(uint256)
-		getParentNode(address,uint256) getLink(address,uint256) getBeneficiary(address,uint256) getSacd()`,
+		mintVehicleWithDeviceDefinition(uint256,address,uint256,string,(string,string)[])
+		mintVehicleWithDeviceDefinition(uint256,address,uint256,string,(string,string)[],(address,uint256,uint256,string))
+		mintVehicleWithDeviceDefinitionSign(uint256,address,uint256,string,(string,string)[],bytes)
+		setStorageNodeIdForVehicle(uint256,uint256) vehicleIdToStorageNodeId(uint256) getDefaultStorageNodeId()
+		setDefaultStorageNodeId(uint256) getStorageNode() getConnectionsManager()
+		mintSyntheticDeviceSign((uint256,uint256,bytes,bytes,address,(string,string)[]))
+		mintSyntheticDeviceBatch(uint256,(uint256,address,(string,string)[])[])
+		burnSyntheticDeviceSign(uint256,uint256,bytes) validateSdBurnAndResetNode(uint256)
+		addSyntheticDeviceAttribute(string) setSyntheticDeviceInfo(uint256,(string,string)[])
+		getSyntheticDeviceIdByAddress(address) getSyntheticDeviceAddressById(uint256)
+		mintVehicleAndSdSign((uint256,address,(string,string)[],uint256,bytes,bytes,address,(string,string)[]))
+		mintVehicleAndSdSign((uint256,address,uint256,(string,string)[],uint256,bytes,bytes,address,(string,string)[]))
+		mintVehicleAndSdWithDeviceDefinitionSign((uint256,address,string,(string,string)[],uint256,bytes,bytes,address,(string,string)[]))
+		mintVehicleAndSdWithDeviceDefinitionSign((uint256,address,string,uint256,(string,string)[],uint256,bytes,bytes,address,(string,string)[]))
+		mintVehicleAndSdWithDeviceDefinitionSignAndSacd((uint256,address,string,(string,string)[],uint256,bytes,bytes,address,(string,string)[]),(address,uint256,uint256,string))
+		mintVehicleAndSdWithDeviceDefinitionSignAndSacd((uint256,address,string,uint256,(string,string)[],uint256,bytes,bytes,address,(string,string)[]),(address,uint256,uint256,string))
+		mintVehicleAndSdWithDeviceDefinitionSignBatch((uint256,address,string,(string,string)[],uint256,bytes,bytes,address,(string,string)[],(address,uint256,uint256,string))[])
+		mintVehicleAndSdWithDeviceDefinitionSignBatch((uint256,address,string,uint256,(string,string)[],uint256,bytes,bytes,address,(string,string)[],(address,uint256,uint256,string))[])
+		getNodeLink(address,address,uint256) getParentNode(address,uint256) getLink(address,uint256) getBeneficiary(address,uint256) getSacd()`,
 	"Grants": `
 		setPermissions(address,uint256,address,uint256,uint256,string)
 		setPermissions(address,uint256,address,uint256,uint256,uint256,string)
+		setAccountPermissions(address,uint256,uint256,uint256,string) renounceAccountPermissions(address)
+		hasAccountPermission(address,address,uint8) hasAccountPermissions(address,address,uint256)
+		getAccountPermissions(address,address,uint256) accountPermissionRecords(address,address)
 		renouncePermissions(address,uint256) onTransfer(address,uint256)
 		hasPermission(address,uint256,address,uint8) hasPermissions(address,uint256,address,uint256)
 		getPermissions(address,uint256,address,uint256) currentPermissionRecord(address,uint256,address)
@@ -124,6 +163,8 @@ var promised = map[string]string{
 		sacd() _dimoRegistry() setBaseURI(string) setSacd(uint256,(address,uint256,uint256,string))`,
 	"ManufacturerId":      `ownerOf(uint256) balanceOf(address) exists(uint256) transferFrom(address,address,uint256)`,
 	"AftermarketDeviceId": `ownerOf(uint256) balanceOf(address) exists(uint256) approve(address,uint256) returnToManufacturer(uint256)`,
+	"SyntheticDeviceId":   `ownerOf(uint256) balanceOf(address) exists(uint256) burn(uint256) setBaseURI(string)`,
+	"Templates":           `templates(uint256) isTemplateActive(uint256)`,
 }
 
 // TestPromisedFunctions checks that what clients rely on is there.
@@ -146,6 +187,7 @@ func byName(c *abi.Contracts) map[string]abi.Contract {
 	out := map[string]abi.Contract{}
 	for _, x := range []abi.Contract{
 		c.Registry, c.Grants, c.DevLicense, c.LicenseAccount, c.Vehicle, c.Manufacturer, c.AftermarketDevice,
+		c.SyntheticDevice, c.Connections, c.StorageNodes, c.Templates,
 	} {
 		out[x.Name] = x
 	}

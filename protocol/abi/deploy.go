@@ -2,6 +2,7 @@ package abi
 
 import (
 	"context"
+	"math/big"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -29,18 +30,26 @@ type Addresses struct {
 	AftermarketDevice common.Address `json:"aftermarketDevice"`
 	LicenseAccount    common.Address `json:"licenseAccount"` // what client ids are clones of
 	DevLicense        common.Address `json:"devLicense"`
+	SyntheticDevice   common.Address `json:"syntheticDevice"`
+	Connections       common.Address `json:"connections"`
+	StorageNodes      common.Address `json:"storageNodes"`
+	Templates         common.Address `json:"templates"`
+	Accounts          common.Address `json:"accounts"` // makes people's accounts
 }
 
 // Settings are what a deployment decides. Delays are whole seconds.
 type Settings struct {
 	Admin common.Address
 	// AdminDelay lies between announcing and doing an act of the AccessManager's
-	// administrator, UpgradeDelay the same for upgrades. A public network wants
-	// at least 48 hours for both.
+	// administrator, UpgradeDelay the same for upgrades; a guardian may cancel an
+	// upgrade meanwhile. A public network wants at least 48 hours for both.
 	AdminDelay   time.Duration
 	UpgradeDelay time.Duration
 	// SignerValidity is how long a licence's signer may sign once enabled.
 	SignerValidity time.Duration
+	// RecoveryDelay lies between the announcement of another passkey by a person's
+	// second signer and its coming into force. It is fixed for good.
+	RecoveryDelay time.Duration
 }
 
 // Role numbers in the AccessManager.
@@ -54,51 +63,74 @@ const (
 	RoleLicenseAdmin                         // sets how long signers are valid
 	RoleLicenseRevoker                       // revokes licences
 	RoleUpgrader                             // replaces implementations
+	RoleConnectionMinter                     // mints connections
+	RoleStorageNodeMinter                    // mints storage nodes
+	RoleGuardian                             // cancels announced upgrades
 )
 
-// Deploy founds the protocol for a development chain: no delays, signers valid
-// for a year, every role with admin. It takes seven transactions.
+// Deploy founds the protocol for a development chain: no delays but two days
+// for the recovery of an account, signers valid for a year, every role with
+// admin. It takes thirteen transactions.
 func Deploy(ctx context.Context, d Deployer, admin common.Address) (Addresses, error) {
-	return DeployWith(ctx, d, Settings{Admin: admin, SignerValidity: 365 * 24 * time.Hour})
+	return DeployWith(ctx, d, Settings{Admin: admin, SignerValidity: 365 * 24 * time.Hour, RecoveryDelay: 48 * time.Hour})
 }
 
-// DeployWith founds the protocol: six implementations, then Genesis, whose
+// implementations are what Genesis puts its proxies in front of. Names and order
+// of the fields are those of the tuple it takes.
+type implementations struct {
+	Grants, Registry, Manufacturer, Vehicle, AftermarketDevice, DevLicense,
+	SyntheticDevice, Connections, StorageNodes, Templates, Account common.Address
+}
+
+// DeployWith founds the protocol: the implementations, then Genesis, whose
 // constructor creates and connects everything else.
 func DeployWith(ctx context.Context, d Deployer, s Settings) (Addresses, error) {
 	contracts, err := Load()
 	if err != nil {
 		return Addresses{}, err
 	}
-	// Field names and order are those of the tuple Genesis takes.
-	var impl struct {
-		Grants, Registry, Manufacturer, Vehicle, AftermarketDevice, DevLicense common.Address
+	create := func(c Contract, at *common.Address, args ...any) error {
+		packed, err := c.ABI.Pack("", args...)
+		if err == nil {
+			*at, err = d.Create(ctx, append(append([]byte{}, c.Bytecode...), packed...))
+		}
+		if err != nil {
+			return &sayso.Error{Op: "abi.Deploy", Subject: c.Name, Err: err}
+		}
+		return nil
 	}
+	var annex, genesis common.Address
+	if err := create(contracts.RegistryAnnex, &annex); err != nil {
+		return Addresses{}, err
+	}
+	var impl implementations
 	for _, step := range []struct {
 		contract Contract
 		address  *common.Address
+		args     []any
 	}{
-		{contracts.Grants, &impl.Grants},
-		{contracts.Registry, &impl.Registry},
-		{contracts.Manufacturer, &impl.Manufacturer},
-		{contracts.Vehicle, &impl.Vehicle},
-		{contracts.AftermarketDevice, &impl.AftermarketDevice},
-		{contracts.DevLicense, &impl.DevLicense},
+		{contracts.Grants, &impl.Grants, nil},
+		{contracts.Registry, &impl.Registry, []any{annex}},
+		{contracts.Manufacturer, &impl.Manufacturer, nil},
+		{contracts.Vehicle, &impl.Vehicle, nil},
+		{contracts.AftermarketDevice, &impl.AftermarketDevice, nil},
+		{contracts.DevLicense, &impl.DevLicense, nil},
+		{contracts.SyntheticDevice, &impl.SyntheticDevice, nil},
+		{contracts.Connections, &impl.Connections, nil},
+		{contracts.StorageNodes, &impl.StorageNodes, nil},
+		{contracts.Templates, &impl.Templates, nil},
+		{contracts.Account, &impl.Account, []any{new(big.Int).SetUint64(uint64(seconds(s.RecoveryDelay)))}},
 	} {
-		if *step.address, err = d.Create(ctx, step.contract.Bytecode); err != nil {
-			return Addresses{}, &sayso.Error{Op: "abi.Deploy", Subject: step.contract.Name, Err: err}
+		if err := create(step.contract, step.address, step.args...); err != nil {
+			return Addresses{}, err
 		}
 	}
 	settings := struct {
 		Admin                                    common.Address
 		AdminDelay, UpgradeDelay, SignerValidity uint32
 	}{s.Admin, seconds(s.AdminDelay), seconds(s.UpgradeDelay), seconds(s.SignerValidity)}
-	args, err := contracts.Genesis.ABI.Pack("", impl, settings)
-	if err != nil {
-		return Addresses{}, &sayso.Error{Op: "abi.Deploy", Subject: "Genesis", Err: err}
-	}
-	genesis, err := d.Create(ctx, append(append([]byte{}, contracts.Genesis.Bytecode...), args...))
-	if err != nil {
-		return Addresses{}, &sayso.Error{Op: "abi.Deploy", Subject: "Genesis", Err: err}
+	if err := create(contracts.Genesis, &genesis, impl, settings); err != nil {
+		return Addresses{}, err
 	}
 	return AddressesOf(genesis), nil
 }
@@ -116,6 +148,11 @@ func AddressesOf(genesis common.Address) Addresses {
 		AftermarketDevice: crypto.CreateAddress(genesis, 6),
 		LicenseAccount:    crypto.CreateAddress(genesis, 7),
 		DevLicense:        crypto.CreateAddress(genesis, 8),
+		SyntheticDevice:   crypto.CreateAddress(genesis, 9),
+		Connections:       crypto.CreateAddress(genesis, 10),
+		StorageNodes:      crypto.CreateAddress(genesis, 11),
+		Templates:         crypto.CreateAddress(genesis, 12),
+		Accounts:          crypto.CreateAddress(genesis, 13),
 	}
 }
 

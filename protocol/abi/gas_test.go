@@ -38,8 +38,8 @@ func TestGas(t *testing.T) {
 	for _, r := range w.creates {
 		founding.GasUsed += r.GasUsed
 	}
-	add("found the protocol, 7 transactions", 0, founding)
-	add("found the protocol, the largest of them", 0, w.creates[6])
+	add("found the protocol, 13 transactions", 0, founding)
+	add("found the protocol, the largest of them", 0, w.creates[12])
 	reg, none := w.at.Registry, []abi.AttributeInfoPair{}
 	sacd := abi.SacdInput{Grantee: w.bob.addr, Permissions: allEight, Expiration: far, Source: cid}
 

@@ -25,13 +25,20 @@ type Contract struct {
 // Contracts are all contracts of the protocol.
 type Contracts struct {
 	AccessManager     Contract // roles, delays
-	Grants            Contract // who may do what with a token (the network's "Sacd")
-	Registry          Contract // manufacturers, vehicles, devices, pairing
+	Grants            Contract // who may do what with a token or account (the network's "Sacd")
+	Registry          Contract // manufacturers, vehicles, devices, pairing; its ABI includes its annex's
+	RegistryAnnex     Contract // the second half of the registry's code, never called by itself
 	Manufacturer      Contract // ERC-721
 	Vehicle           Contract // ERC-721
 	AftermarketDevice Contract // ERC-721
+	SyntheticDevice   Contract // ERC-721 that stays with its vehicle
+	Connections       Contract // ERC-721, licences of data sources
+	StorageNodes      Contract // ERC-721, nodes that keep vehicles' data
+	Templates         Contract // ERC-721, agreements that many grants share
 	DevLicense        Contract // ERC-721 that stays with its owner
 	LicenseAccount    Contract // account of a licence; its address is the client id
+	Account           Contract // a person's account, signed for with a passkey
+	Accounts          Contract // makes people's accounts
 	Genesis           Contract // founds all of them
 }
 
@@ -61,11 +68,18 @@ func (c *Contracts) named() map[string]*Contract {
 		"AccessManager":       &c.AccessManager,
 		"Grants":              &c.Grants,
 		"Registry":            &c.Registry,
+		"RegistryAnnex":       &c.RegistryAnnex,
 		"ManufacturerId":      &c.Manufacturer,
 		"VehicleId":           &c.Vehicle,
 		"AftermarketDeviceId": &c.AftermarketDevice,
+		"SyntheticDeviceId":   &c.SyntheticDevice,
+		"Connections":         &c.Connections,
+		"StorageNodes":        &c.StorageNodes,
+		"Templates":           &c.Templates,
 		"DevLicense":          &c.DevLicense,
 		"LicenseAccount":      &c.LicenseAccount,
+		"Account":             &c.Account,
+		"Accounts":            &c.Accounts,
 		"Genesis":             &c.Genesis,
 	}
 }

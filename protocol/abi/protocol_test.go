@@ -78,11 +78,11 @@ func (w *world) wantView(want any, to common.Address, fn string, args ...any) {
 
 func TestDeployWiresEverything(t *testing.T) {
 	w := newWorld(t)
-	if n := len(w.creates); n != 7 {
-		t.Errorf("%d transactions, want 7", n)
+	if n := len(w.creates); n != 13 {
+		t.Errorf("%d transactions, want 13", n)
 	}
 	labels := map[uint64]string{}
-	for _, l := range w.creates[6].Logs {
+	for _, l := range w.creates[12].Logs {
 		if e := w.abi.AccessManager.ABI.Events["RoleLabel"]; l.Topics[0] == e.ID {
 			label, err := e.Inputs.NonIndexed().Unpack(l.Data)
 			if err != nil {
@@ -95,6 +95,8 @@ func TestDeployWiresEverything(t *testing.T) {
 		abi.RoleManufacturerMinter: "MANUFACTURER_MINTER", abi.RoleManufacturerTransferer: "MANUFACTURER_TRANSFERER",
 		abi.RoleEditor: "EDITOR", abi.RoleRelay: "RELAY", abi.RoleDistributor: "DISTRIBUTOR",
 		abi.RoleLicenseAdmin: "LICENSE_ADMIN", abi.RoleLicenseRevoker: "LICENSE_REVOKER", abi.RoleUpgrader: "UPGRADER",
+		abi.RoleConnectionMinter: "CONNECTION_MINTER", abi.RoleStorageNodeMinter: "STORAGE_NODE_MINTER",
+		abi.RoleGuardian: "GUARDIAN",
 	}; !reflect.DeepEqual(labels, want) {
 		t.Errorf("roles %v, want %v", labels, want)
 	}
@@ -102,6 +104,8 @@ func TestDeployWiresEverything(t *testing.T) {
 		"accessManager": w.at.AccessManager, "grants": w.at.Grants, "registry": w.at.Registry,
 		"manufacturer": w.at.Manufacturer, "vehicle": w.at.Vehicle, "aftermarketDevice": w.at.AftermarketDevice,
 		"licenseAccount": w.at.LicenseAccount, "devLicense": w.at.DevLicense,
+		"syntheticDevice": w.at.SyntheticDevice, "connections": w.at.Connections,
+		"storageNodes": w.at.StorageNodes, "templates": w.at.Templates, "accounts": w.at.Accounts,
 	} {
 		w.wantView(want, w.at.Genesis, fn)
 		code, err := w.backend.Client().CodeAt(t.Context(), want, nil)
@@ -109,12 +113,13 @@ func TestDeployWiresEverything(t *testing.T) {
 			t.Errorf("%s: no code at %s (%v)", fn, want, err)
 		}
 	}
-	for role := abi.RoleAdmin; role <= abi.RoleUpgrader; role++ {
+	for role := abi.RoleAdmin; role <= abi.RoleGuardian; role++ {
 		w.wantView(true, w.at.AccessManager, "hasRole", role, w.admin.addr)
 		w.wantView(false, w.at.AccessManager, "hasRole", role, w.at.Genesis)
 	}
 	for _, proxy := range []common.Address{
 		w.at.Grants, w.at.Registry, w.at.Manufacturer, w.at.Vehicle, w.at.AftermarketDevice, w.at.DevLicense,
+		w.at.SyntheticDevice, w.at.Connections, w.at.StorageNodes, w.at.Templates,
 	} {
 		w.wantView(w.at.AccessManager, proxy, "authority")
 		w.refuse("AccessManagedUnauthorized", w.alice, proxy, "upgradeToAndCall", w.at.LicenseAccount, []byte{})

@@ -21,15 +21,31 @@ const CODE_LIMIT = 24576;
 // Contract name -> source that defines it.
 const WANTED = {
   AccessManager: '@openzeppelin/contracts/access/manager/AccessManager.sol',
+  Account: 'src/Account.sol',
+  Accounts: 'src/Accounts.sol',
   AftermarketDeviceId: 'src/AftermarketDeviceId.sol',
+  Connections: 'src/Connections.sol',
   DevLicense: 'src/DevLicense.sol',
   Genesis: 'src/Genesis.sol',
   Grants: 'src/Grants.sol',
   LicenseAccount: 'src/LicenseAccount.sol',
   ManufacturerId: 'src/ManufacturerId.sol',
   Registry: 'src/Registry.sol',
+  RegistryAnnex: 'src/RegistryAnnex.sol',
+  StorageNodes: 'src/StorageNodes.sol',
+  SyntheticDeviceId: 'src/SyntheticDeviceId.sol',
+  Templates: 'src/Templates.sol',
   VehicleId: 'src/VehicleId.sol',
 };
+
+// Contract -> the one whose code it runs as its own (RegistryAnnex): callers see one ABI, so its artefact has the union.
+const EXTENDED = {Registry: 'RegistryAnnex'};
+
+// Entries of both ABIs, once each, the constructor and fallback those of the first.
+function union(abi, more) {
+  const seen = new Set(abi.map((e) => JSON.stringify(e)));
+  return abi.concat(more.filter((e) => e.type !== 'constructor' && !seen.has(JSON.stringify(e))));
+}
 
 const settings = {
   optimizer: {enabled: true, runs: 200},
@@ -77,7 +93,8 @@ function compile(sources) {
     const c = output.contracts[source][name];
     const size = c.evm.deployedBytecode.object.length / 2;
     if (size > CODE_LIMIT) throw new Error(`${name}: ${size} bytes of code, limit ${CODE_LIMIT}`);
-    const artefact = {contractName: name, abi: c.abi, bytecode: `0x${c.evm.bytecode.object}`};
+    const abi = name in EXTENDED ? union(c.abi, output.contracts[WANTED[EXTENDED[name]]][EXTENDED[name]].abi) : c.abi;
+    const artefact = {contractName: name, abi, bytecode: `0x${c.evm.bytecode.object}`};
     artefacts[name] = {size, text: `${JSON.stringify(artefact)}\n`};
   }
   return artefacts;

@@ -11,7 +11,7 @@ import {IGrants} from "./interfaces/IGrants.sol";
 import {INodeNft} from "./interfaces/INodes.sol";
 
 /// @title NodeNft
-/// @notice Ownership of one kind of node (manufacturer, vehicle, aftermarket device) as ERC-721 tokens with ids from 1.
+/// @notice Ownership of one kind of node (manufacturer, vehicle, aftermarket or synthetic device) as ERC-721 tokens with ids from 1.
 /// Only the registry mints.
 abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeable, UUPSUpgradeable {
     /// @custom:storage-location erc7201:sayso.NodeNft
@@ -100,8 +100,10 @@ abstract contract NodeNft is INodeNft, ERC721Upgradeable, AccessManagedUpgradeab
     function supportsInterface(bytes4 interfaceId)
         public
         view
+        virtual
         override(ERC721Upgradeable, IERC165)
-        returns (bool) {
+        returns (bool)
+    {
         // 0x49064906 is ERC-4906.
         return interfaceId == 0x49064906 || super.supportsInterface(interfaceId);
     }

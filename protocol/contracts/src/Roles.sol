@@ -20,6 +20,12 @@ library Roles {
     uint64 internal constant LICENSE_REVOKER = 7;
     /// @dev replaces implementations and the contracts they rely on
     uint64 internal constant UPGRADER = 8;
+    /// @dev mints connections
+    uint64 internal constant CONNECTION_MINTER = 9;
+    /// @dev mints storage nodes
+    uint64 internal constant STORAGE_NODE_MINTER = 10;
+    /// @dev cancels what upgraders have announced, and nothing else
+    uint64 internal constant GUARDIAN = 11;
     /// @dev the highest number in use
-    uint64 internal constant LAST = 8;
+    uint64 internal constant LAST = 11;
 }

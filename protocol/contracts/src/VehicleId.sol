@@ -10,7 +10,8 @@ import {NodeNft} from "./NodeNft.sol";
 /// @title VehicleId
 /// @notice The vehicle token. Only the owner itself moves or burns it: approvals are refused, because whoever gets hold of
 /// an approval (a phished signature is enough) would take the car and, with it, the reach over its data. A market needs
-/// no approval; it works with the owner's own call or with an account contract that the owner controls.
+/// no approval; it works with the owner's own call or with an account contract that the owner controls. With a vehicle
+/// goes its synthetic device.
 contract VehicleId is NodeNft, IVehicleNft {
     error ApprovalsRefused();
 
@@ -48,6 +49,8 @@ contract VehicleId is NodeNft, IVehicleNft {
 
     function _update(address to, uint256 tokenId, address auth) internal override returns (address from) {
         from = super._update(to, tokenId, auth);
+        if (from == address(0) || to == address(0)) return from;
         _voidGrants(from, to, tokenId);
+        IRegistryHooks(_node().registry).onVehicleTransfer(to, tokenId);
     }
 }

@@ -5,9 +5,8 @@ import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.s
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
 import {IGrants} from "../src/interfaces/IGrants.sol";
-import {IDeviceNft, INodeNft, IVehicleNft} from "../src/interfaces/INodes.sol";
 import {NodeNft} from "../src/NodeNft.sol";
-import {Registry} from "../src/Registry.sol";
+import {RegistryParts} from "../src/registry/RegistryBase.sol";
 import {Roles} from "../src/Roles.sol";
 import {Base} from "./support/Base.sol";
 
@@ -18,24 +17,45 @@ interface IManaged {
 }
 
 contract AccessTest is Base {
-    function proxies() private view returns (address[6] memory) {
+    uint256 private constant PROXIES = 10;
+
+    function proxies() private view returns (address[10] memory) {
         return [
             address(grants),
             address(registry),
             address(manufacturers),
             address(vehicles),
             address(devices),
-            address(licenses)
+            address(licenses),
+            address(synthetics),
+            address(connections),
+            address(storageNodes),
+            address(templates)
         ];
+    }
+
+    /// @dev Another implementation of the i-th proxy.
+    function implementation(uint256 i) private returns (address) {
+        string[10] memory names = [
+            "Grants",
+            "Registry",
+            "ManufacturerId",
+            "VehicleId",
+            "AftermarketDeviceId",
+            "DevLicense",
+            "SyntheticDeviceId",
+            "Connections",
+            "StorageNodes",
+            "Templates"
+        ];
+        return create(names[i], i == 1 ? abi.encode(create("RegistryAnnex", "")) : bytes(""));
     }
 
     function test_upgrade_onlyByRole_keepsState() public {
         uint256 id = mintVehicleTo(alice);
         grant(alice, id, bob, ALL_EIGHT);
-        string[6] memory names =
-            ["Grants", "Registry", "ManufacturerId", "VehicleId", "AftermarketDeviceId", "DevLicense"];
-        for (uint256 i = 0; i < 6; ++i) {
-            address next = create(names[i], "");
+        for (uint256 i = 0; i < PROXIES; ++i) {
+            address next = implementation(i);
             vm.expectRevert(notAllowed(alice));
             vm.prank(alice);
             IManaged(proxies()[i]).upgradeToAndCall(next, "");
@@ -44,7 +64,7 @@ contract AccessTest is Base {
         }
         vm.assertEq(vehicles.ownerOf(id), alice, "owner");
         vm.assertTrue(grants.hasPermission(address(vehicles), id, bob, 8), "grant");
-        vm.assertEq(registry.getManufacturerIdByName("Tesla"), 1, "manufacturer");
+        vm.assertEq(annex.getManufacturerIdByName("Tesla"), 1, "manufacturer");
     }
 
     function test_upgrade_refusesWhatIsNoImplementation() public {
@@ -55,7 +75,7 @@ contract AccessTest is Base {
     /// @dev On a public network upgrades and acts of the administrator wait.
     function test_delays() public {
         found(2 days, 2 days);
-        address next = create("Registry", "");
+        address next = implementation(1);
         bytes memory data = abi.encodeCall(UUPSUpgradeable.upgradeToAndCall, (next, ""));
         vm.expectRevert();
         registry.upgradeToAndCall(next, "");
@@ -64,7 +84,7 @@ contract AccessTest is Base {
         registry.upgradeToAndCall(next, "");
         vm.warp(NOW + 2 days);
         registry.upgradeToAndCall(next, "");
-        vm.assertEq(registry.getManufacturerIdByName("Tesla"), 1, "state");
+        vm.assertEq(annex.getManufacturerIdByName("Tesla"), 1, "state");
 
         vm.expectRevert();
         manager.grantRole(Roles.RELAY, bob, 0);
@@ -78,20 +98,23 @@ contract AccessTest is Base {
 
     function test_initialize_onlyOnce_neverOnImplementations() public {
         vm.expectRevert(abi.encodeWithSelector(Initializable.InvalidInitialization.selector));
-        grants.initialize(alice);
+        grants.initialize(alice, alice);
         vm.expectRevert(abi.encodeWithSelector(Initializable.InvalidInitialization.selector));
         vehicles.initialize("x", "x", alice, alice, IGrants(alice));
         vm.expectRevert(abi.encodeWithSelector(Initializable.InvalidInitialization.selector));
         licenses.initialize(alice, alice, 1);
+        RegistryParts memory parts;
         vm.expectRevert(abi.encodeWithSelector(Initializable.InvalidInitialization.selector));
-        registry.initialize(alice, INodeNft(alice), IVehicleNft(alice), IDeviceNft(alice), IGrants(alice));
+        registry.initialize(alice, parts);
+        vm.expectRevert(abi.encodeWithSelector(Initializable.InvalidInitialization.selector));
+        connections.initialize("x", "x", alice);
         NodeNft bare = NodeNft(create("VehicleId", ""));
         vm.expectRevert(abi.encodeWithSelector(Initializable.InvalidInitialization.selector));
         bare.initialize("x", "x", alice, alice, IGrants(alice));
     }
 
     function test_authority_changesOnlyThroughTheManager() public {
-        for (uint256 i = 0; i < 6; ++i) {
+        for (uint256 i = 0; i < PROXIES; ++i) {
             vm.expectRevert(notAllowed(address(this)));
             IManaged(proxies()[i]).setAuthority(address(this));
         }
@@ -100,16 +123,16 @@ contract AccessTest is Base {
     function test_roleTaken_actRefused() public {
         manager.revokeRole(Roles.MANUFACTURER_MINTER, address(this));
         vm.expectRevert(notAllowed(address(this)));
-        registry.mintManufacturer(alice, "Ruptela", noAttributes);
+        annex.mintManufacturer(alice, "Ruptela", noAttributes);
         manager.grantRole(Roles.MANUFACTURER_MINTER, bob, 0);
         vm.prank(bob);
-        registry.mintManufacturer(alice, "Ruptela", noAttributes);
-        vm.assertEq(registry.getManufacturerIdByName("Ruptela"), 2, "id");
+        annex.mintManufacturer(alice, "Ruptela", noAttributes);
+        vm.assertEq(annex.getManufacturerIdByName("Ruptela"), 2, "id");
     }
 
     function test_domain_isPublished() public view {
         (bytes1 fields, string memory name, string memory version, uint256 chain, address verifier,,) =
-            registry.eip712Domain();
+            annex.eip712Domain();
         vm.assertEq(uint8(fields), 0x0f, "fields");
         vm.assertEq(name, "DIMO", "name");
         vm.assertEq(version, "1", "version");

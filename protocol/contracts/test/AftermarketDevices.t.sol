@@ -89,7 +89,8 @@ contract AftermarketDevicesTest is Base {
         registry.claimAftermarketDeviceSign(id, alice, ownerSig, ownerSig);
         registry.claimAftermarketDeviceSign(id, alice, ownerSig, deviceSig);
         vm.assertEq(devices.ownerOf(id), alice, "owner");
-        vm.assertTrue(registry.isDigestUsed(digest), "digest");
+        vm.assertTrue(annex.isClaimUsed(id, alice), "claim");
+        vm.assertFalse(annex.isClaimUsed(id, bob), "claim of another");
     }
 
     function test_claimSign_forAContractWallet() public {

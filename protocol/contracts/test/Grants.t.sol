@@ -14,21 +14,6 @@ contract ForeignToken is ERC721("Foreign", "F") {
     }
 }
 
-/// @notice Templates as the grant store asks for them.
-contract SomeTemplates {
-    address public asset;
-    uint256 public permissions;
-    bool public active;
-
-    function set(address asset_, uint256 permissions_, bool active_) external {
-        (asset, permissions, active) = (asset_, permissions_, active_);
-    }
-
-    function templates(uint256) external view returns (address, uint256, string memory, bool) {
-        return (asset, permissions, "ipfs://template", active);
-    }
-}
-
 contract GrantsTest is Base {
     uint256 private _id;
     address private _asset;
@@ -179,34 +164,33 @@ contract GrantsTest is Base {
     }
 
     function test_templates() public {
-        vm.startPrank(alice);
+        grants.setTemplateContract(address(0));
         vm.expectRevert(err("TemplateContractNotSet()"));
+        vm.prank(alice);
         grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, 5, CID);
-        vm.stopPrank();
 
-        SomeTemplates t = new SomeTemplates();
         vm.expectRevert(notAllowed(alice));
         vm.prank(alice);
-        grants.setTemplateContract(address(t));
-        grants.setTemplateContract(address(t));
-        vm.assertEq(grants.templateContract(), address(t), "template contract");
+        grants.setTemplateContract(address(templates));
+        grants.setTemplateContract(address(templates));
+        vm.assertEq(grants.templateContract(), address(templates), "template contract");
 
+        uint256 other = templates.createTemplate(address(this), ALL_EIGHT, "ipfs://other asset");
+        uint256 few = templates.createTemplate(_asset, 12, "ipfs://few");
+        uint256 good = templates.createTemplate(_asset, ALL_EIGHT, "ipfs://good");
         vm.startPrank(alice);
         vm.expectRevert(err("TemplateNotActive(uint256)", uint256(5)));
         grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, 5, CID);
-        t.set(address(this), ALL_EIGHT, true);
         vm.expectRevert(
-            abi.encodeWithSignature("TemplateAssetMismatch(uint256,address,address)", 5, address(this), _asset)
+            abi.encodeWithSignature("TemplateAssetMismatch(uint256,address,address)", other, address(this), _asset)
         );
-        grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, 5, CID);
-        t.set(_asset, 12, true);
+        grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, other, CID);
         vm.expectRevert(
-            abi.encodeWithSignature("TemplatePermissionsMismatch(uint256,uint256,uint256)", 5, 12, ALL_EIGHT)
+            abi.encodeWithSignature("TemplatePermissionsMismatch(uint256,uint256,uint256)", few, 12, ALL_EIGHT)
         );
-        grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, 5, CID);
-        t.set(_asset, ALL_EIGHT, true);
-        grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, 5, CID);
-        vm.assertEq(grants.currentPermissionRecord(_asset, _id, bob).templateId, 5, "template");
+        grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, few, CID);
+        grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, good, CID);
+        vm.assertEq(grants.currentPermissionRecord(_asset, _id, bob).templateId, good, "template");
         grants.setPermissions(_asset, _id, bob, ALL_EIGHT, FAR, 0, CID);
         vm.assertEq(grants.currentPermissionRecord(_asset, _id, bob).templateId, 0, "no template any more");
     }

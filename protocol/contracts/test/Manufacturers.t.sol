@@ -9,12 +9,12 @@ contract ManufacturersTest is Base {
     AttributeInfoPair[] private _attributes;
 
     function test_mint_namesAndOwner() public {
-        registry.mintManufacturer(alice, "Ruptela", noAttributes);
-        vm.assertEq(registry.getManufacturerIdByName("Ruptela"), 2, "id");
-        vm.assertEq(registry.getManufacturerNameById(2), "Ruptela", "name");
+        annex.mintManufacturer(alice, "Ruptela", noAttributes);
+        vm.assertEq(annex.getManufacturerIdByName("Ruptela"), 2, "id");
+        vm.assertEq(annex.getManufacturerNameById(2), "Ruptela", "name");
         vm.assertEq(manufacturers.ownerOf(2), alice, "owner");
-        vm.assertTrue(registry.isManufacturerMinted(alice), "alice has one");
-        vm.assertFalse(registry.isManufacturerMinted(bob), "bob has none");
+        vm.assertTrue(annex.isManufacturerMinted(alice), "alice has one");
+        vm.assertFalse(annex.isManufacturerMinted(bob), "bob has none");
         vm.assertTrue(manufacturers.exists(2), "exists");
         vm.assertFalse(manufacturers.exists(3), "does not exist");
     }
@@ -22,73 +22,73 @@ contract ManufacturersTest is Base {
     function test_mint_needsRole() public {
         vm.expectRevert(notAllowed(alice));
         vm.prank(alice);
-        registry.mintManufacturer(alice, "Ruptela", noAttributes);
+        annex.mintManufacturer(alice, "Ruptela", noAttributes);
     }
 
     function test_mint_oneForEachOwner() public {
         vm.expectRevert(err("AlreadyManufacturer(address)", maker));
-        registry.mintManufacturer(maker, "Ruptela", noAttributes);
+        annex.mintManufacturer(maker, "Ruptela", noAttributes);
     }
 
     function test_mint_nameUniqueAndNotEmpty() public {
         vm.expectRevert(err("ManufacturerNameRefused(string)", string("Tesla")));
-        registry.mintManufacturer(alice, "Tesla", noAttributes);
+        annex.mintManufacturer(alice, "Tesla", noAttributes);
         vm.expectRevert(err("ManufacturerNameRefused(string)", string("")));
-        registry.mintManufacturer(alice, "", noAttributes);
+        annex.mintManufacturer(alice, "", noAttributes);
     }
 
     function test_mint_asksAReceivingContract() public {
         Wallet wallet = new Wallet(alice);
         wallet.refuseTokens();
         vm.expectRevert(err("ERC721InvalidReceiver(address)", address(wallet)));
-        registry.mintManufacturer(address(wallet), "Ruptela", noAttributes);
+        annex.mintManufacturer(address(wallet), "Ruptela", noAttributes);
     }
 
     function test_attributes_onlyListed() public {
         _attributes.push(AttributeInfoPair("Website", "https://example.org"));
         vm.expectRevert(err("AttributeNotWhitelisted(string)", string("Website")));
-        registry.setManufacturerInfo(1, _attributes);
-        registry.addManufacturerAttribute("Website");
+        annex.setManufacturerInfo(1, _attributes);
+        annex.addManufacturerAttribute("Website");
         vm.recordLogs();
-        registry.setManufacturerInfo(1, _attributes);
+        annex.setManufacturerInfo(1, _attributes);
         vm.assertEq(
             vm.getRecordedLogs()[0].topics[0], keccak256("ManufacturerAttributeSet(uint256,string,string)"), "event"
         );
         vm.expectRevert(err("AttributeExists(string)", string("Website")));
-        registry.addManufacturerAttribute("Website");
+        annex.addManufacturerAttribute("Website");
         vm.expectRevert(err("InvalidParentNode(uint256)", uint256(9)));
-        registry.setManufacturerInfo(9, _attributes);
+        annex.setManufacturerInfo(9, _attributes);
         vm.expectRevert(notAllowed(alice));
         vm.prank(alice);
-        registry.setManufacturerInfo(1, _attributes);
+        annex.setManufacturerInfo(1, _attributes);
         vm.expectRevert(notAllowed(alice));
         vm.prank(alice);
-        registry.addManufacturerAttribute("Logo");
+        annex.addManufacturerAttribute("Logo");
     }
 
     function test_batch_onlyForAnAdministrator() public {
         string[] memory names = new string[](2);
         (names[0], names[1]) = ("Ruptela", "AutoPi");
         vm.expectRevert(err("Unauthorized(address)", alice));
-        registry.mintManufacturerBatch(alice, names);
+        annex.mintManufacturerBatch(alice, names);
         manager.grantRole(0, alice, 0);
-        registry.mintManufacturerBatch(alice, names);
+        annex.mintManufacturerBatch(alice, names);
         vm.assertEq(manufacturers.balanceOf(alice), 2, "manufacturers");
-        vm.assertEq(registry.getManufacturerIdByName("AutoPi"), 3, "id");
+        vm.assertEq(annex.getManufacturerIdByName("AutoPi"), 3, "id");
         vm.expectRevert(notAllowed(bob));
         vm.prank(bob);
-        registry.mintManufacturerBatch(alice, names);
+        annex.mintManufacturerBatch(alice, names);
     }
 
     function test_rename_refusals() public {
-        registry.mintManufacturer(alice, "Ruptela", noAttributes);
+        annex.mintManufacturer(alice, "Ruptela", noAttributes);
         vm.expectRevert(err("ManufacturerNameRefused(string)", string("Ruptela")));
-        registry.renameManufacturer(1, "Ruptela");
+        annex.renameManufacturer(1, "Ruptela");
         vm.expectRevert(err("InvalidParentNode(uint256)", uint256(9)));
-        registry.renameManufacturer(9, "AutoPi");
+        annex.renameManufacturer(9, "AutoPi");
         vm.expectRevert(notAllowed(maker));
         vm.prank(maker);
-        registry.renameManufacturer(1, "AutoPi");
+        annex.renameManufacturer(1, "AutoPi");
     }
 
     function test_token_movesOnlyByRole_toOneWithoutAny() public {
@@ -99,7 +99,7 @@ contract ManufacturersTest is Base {
         vm.prank(maker);
         manufacturers.safeTransferFrom(maker, alice, 1);
 
-        registry.mintManufacturer(bob, "Ruptela", noAttributes);
+        annex.mintManufacturer(bob, "Ruptela", noAttributes);
         vm.expectRevert(err("AlreadyManufacturer(address)", bob));
         manufacturers.transferFrom(maker, bob, 1);
         vm.expectRevert(err("ZeroAddress()"));

@@ -69,6 +69,32 @@ contract WeaknessesTest is Base {
         registry.claimAftermarketDevice(id, sig);
     }
 
+    /// @dev The first claimant is remembered beside the key, later ones by digest, also after the key was replaced.
+    function test_oneClaimSignature_claimsOnce_whateverHappensBetween() public {
+        uint256 id = claimedDevice(alice);
+        vm.prank(alice);
+        devices.returnToManufacturer(id);
+        bytes memory sig = sign(DEVICE_KEY, claimDigest(id, bob));
+        vm.prank(bob);
+        registry.claimAftermarketDevice(id, sig);
+        vm.prank(bob);
+        devices.returnToManufacturer(id);
+        vm.assertTrue(annex.isClaimUsed(id, alice) && annex.isClaimUsed(id, bob), "both are remembered");
+        vm.expectRevert(abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", claimDigest(id, bob)));
+        vm.prank(bob);
+        registry.claimAftermarketDevice(id, sig);
+
+        AftermarketDeviceIdAddressPair[] memory pairs = new AftermarketDeviceIdAddressPair[](1);
+        pairs[0] = AftermarketDeviceIdAddressPair(id, vm.addr(SYNTHETIC_KEY));
+        vm.prank(maker);
+        registry.resetAftermarketDeviceAddressByManufacturerBatch(pairs);
+        bytes32 digest = claimDigest(id, alice);
+        bytes memory deviceSig = sign(SYNTHETIC_KEY, digest);
+        bytes memory ownerSig = sign(ALICE_KEY, digest);
+        vm.expectRevert(abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", digest));
+        registry.claimAftermarketDeviceSign(id, alice, ownerSig, deviceSig);
+    }
+
     function test_onePairSignature_pairsOnce() public {
         uint256 vehicle = mintVehicleTo(alice);
         uint256 id = claimedDevice(alice);
@@ -134,21 +160,25 @@ contract WeaknessesTest is Base {
 
     function test_rename_freesTheOldName_andEmits() public {
         vm.recordLogs();
-        registry.renameManufacturer(1, "Tesla Motors");
+        annex.renameManufacturer(1, "Tesla Motors");
         vm.assertEq(vm.getRecordedLogs()[0].topics[0], keccak256("ManufacturerRenamed(uint256,string)"), "event");
-        vm.assertEq(registry.getManufacturerIdByName("Tesla"), 0, "old name");
-        vm.assertEq(registry.getManufacturerIdByName("Tesla Motors"), 1, "new name");
-        registry.mintManufacturer(bob, "Tesla", noAttributes);
-        vm.assertEq(registry.getManufacturerIdByName("Tesla"), 2, "old name is free");
+        vm.assertEq(annex.getManufacturerIdByName("Tesla"), 0, "old name");
+        vm.assertEq(annex.getManufacturerIdByName("Tesla Motors"), 1, "new name");
+        annex.mintManufacturer(bob, "Tesla", noAttributes);
+        vm.assertEq(annex.getManufacturerIdByName("Tesla"), 2, "old name is free");
     }
 
     function test_burnBySignature_leavesNothingBehind() public {
         uint256 vehicle = mintVehicleTo(alice);
+        uint256 node = storageNodes.mint(bob, bob, "a node", "https://node.example");
+        vm.prank(alice);
+        annex.setStorageNodeIdForVehicle(vehicle, node);
         registry.burnVehicleSign(vehicle, sign(ALICE_KEY, burnDigest(vehicle)));
         vm.assertFalse(vehicles.exists(vehicle), "token");
         vm.assertEq(registry.getParentNode(address(vehicles), vehicle), 0, "manufacturer");
         vm.assertEq(registry.getDeviceDefinitionIdByVehicleId(vehicle), "", "definition");
         vm.assertEq(registry.getLink(address(vehicles), vehicle), 0, "link");
+        vm.assertEq(annex.vehicleIdToStorageNodeId(vehicle), 0, "storage node");
     }
 
     /// @dev There: one role could move or burn anything. Here the administrator with every role cannot touch a vehicle.

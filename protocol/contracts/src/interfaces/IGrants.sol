@@ -20,10 +20,16 @@ interface IGrants {
     function onTransfer(address asset, uint256 tokenId) external;
 }
 
-/// @notice What the grant store asks a template contract. A template names the permissions of an agreement.
+/// @notice A template: the permissions of an agreement on tokens of one asset, and the agreement's text. Asset zero
+/// stands for grants on whole accounts.
+struct TemplateData {
+    address asset;
+    uint256 permissions;
+    string source;
+    bool isActive;
+}
+
+/// @notice What the grant store asks a template contract.
 interface ITemplates {
-    function templates(uint256 id)
-        external
-        view
-        returns (address asset, uint256 permissions, string memory source, bool isActive);
+    function templates(uint256 templateId) external view returns (TemplateData memory templateData);
 }

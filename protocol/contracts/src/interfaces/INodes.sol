@@ -29,9 +29,22 @@ interface IDeviceNft is INodeNft {
     function moveByRegistry(address to, uint256 tokenId) external;
 }
 
+/// @notice What the registry needs of the synthetic device token besides.
+interface ISyntheticNft is INodeNft {
+    function moveByRegistry(address to, uint256 tokenId) external;
+    function burnByRegistry(uint256 tokenId) external;
+}
+
+/// @notice What the registry asks connections and storage nodes.
+interface IExists {
+    function exists(uint256 tokenId) external view returns (bool);
+}
+
 /// @notice What node tokens need of the registry.
 interface IRegistryHooks {
     function validateBurnAndResetNode(uint256 tokenId) external;
+    function validateSdBurnAndResetNode(uint256 tokenId) external;
+    function onVehicleTransfer(address to, uint256 tokenId) external;
     function resetAftermarketDeviceForClaiming(address from, uint256 aftermarketDeviceNode)
         external
         returns (address manufacturerOwner);

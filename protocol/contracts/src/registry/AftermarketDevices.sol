@@ -42,9 +42,7 @@ abstract contract AftermarketDevices is Vehicles {
     error AdNotPaired(uint256 id);
     error AdPaired(uint256 id);
     error DeviceAlreadyClaimed(uint256 id);
-    error DeviceAlreadyRegistered(address addr);
     error OwnersDoNotMatch();
-    error VehicleNotPaired(uint256 id);
 
     // ---------------------------------------------------------------- minting
 
@@ -71,10 +69,10 @@ abstract contract AftermarketDevices is Vehicles {
         returns (uint256 id)
     {
         if (info.addr == address(0)) revert ZeroAddress();
-        if (_reg().deviceByAddress[info.addr] != 0) revert DeviceAlreadyRegistered(info.addr);
+        if (_reg().deviceByAddress[info.addr].device != 0) revert DeviceAlreadyRegistered(info.addr);
         id = _reg().deviceNft.mint(owner);
         _reg().devices[id] = DeviceNode(info.addr, 0, uint40(manufacturerNode), false);
-        _reg().deviceByAddress[info.addr] = id;
+        _reg().deviceByAddress[info.addr].device = uint64(id);
         emit AftermarketDeviceNodeMinted(manufacturerNode, id, info.addr, owner);
         _emitDeviceAttributes(id, info.attrInfoPairs);
     }
@@ -83,7 +81,7 @@ abstract contract AftermarketDevices is Vehicles {
 
     /// @notice The caller claims a device whose key signed ClaimAftermarketDeviceSign for it.
     function claimAftermarketDevice(uint256 aftermarketDeviceNode, bytes calldata aftermarketDeviceSig) external {
-        bytes32 digest = _digestOnce(keccak256(abi.encode(CLAIM_TYPE, aftermarketDeviceNode, msg.sender)));
+        bytes32 digest = _claimDigestOnce(aftermarketDeviceNode, msg.sender);
         _requireDeviceSignature(aftermarketDeviceNode, digest, aftermarketDeviceSig);
         _claim(aftermarketDeviceNode, msg.sender);
     }
@@ -95,7 +93,7 @@ abstract contract AftermarketDevices is Vehicles {
         bytes calldata ownerSig,
         bytes calldata aftermarketDeviceSig
     ) external restricted {
-        bytes32 digest = _digestOnce(keccak256(abi.encode(CLAIM_TYPE, aftermarketDeviceNode, owner)));
+        bytes32 digest = _claimDigestOnce(aftermarketDeviceNode, owner);
         _requireOwnerSignature(owner, digest, ownerSig);
         _requireDeviceSignature(aftermarketDeviceNode, digest, aftermarketDeviceSig);
         _claim(aftermarketDeviceNode, owner);
@@ -128,6 +126,20 @@ abstract contract AftermarketDevices is Vehicles {
             if (!byRole) _requireMaker(_requireDevice(id).manufacturer, MAY_DISTRIBUTE);
             _claim(id, adOwnerPair[i].owner);
         }
+    }
+
+    /// @dev Digest of a claim in the old form, marked as used. The first owner who claims a device is kept beside the
+    /// device's key, where it costs no slot; the digests of later owners are kept like those of other old forms. Device
+    /// and owner are all that the digest depends on, so the owner's address says exactly which one was used.
+    function _claimDigestOnce(uint256 id, address owner) private returns (bytes32 digest) {
+        DeviceKey storage k = _reg().deviceByAddress[_reg().devices[id].addr];
+        bytes32 structHash = keccak256(abi.encode(CLAIM_TYPE, id, owner));
+        if (k.firstClaimant != address(0)) {
+            if (k.firstClaimant == owner) revert SignatureAlreadyUsed(_digest(structHash));
+            return _digestOnce(structHash);
+        }
+        k.firstClaimant = owner;
+        return _digest(structHash);
     }
 
     function _claim(uint256 id, address owner) private {
@@ -289,9 +301,9 @@ abstract contract AftermarketDevices is Vehicles {
             _requireMaker(d.manufacturer, MAY_RESET);
             if (d.vehicle != 0) revert AdPaired(id);
             if (addr == address(0)) revert ZeroAddress();
-            if (_reg().deviceByAddress[addr] != 0) revert DeviceAlreadyRegistered(addr);
+            if (_reg().deviceByAddress[addr].device != 0) revert DeviceAlreadyRegistered(addr);
+            _reg().deviceByAddress[addr] = _reg().deviceByAddress[d.addr];
             delete _reg().deviceByAddress[d.addr];
-            _reg().deviceByAddress[addr] = id;
             d.addr = addr;
             emit AftermarketDeviceAddressReset(d.manufacturer, id, addr);
         }
@@ -337,7 +349,7 @@ abstract contract AftermarketDevices is Vehicles {
     }
 
     function getAftermarketDeviceIdByAddress(address addr) external view returns (uint256 nodeId) {
-        return _reg().deviceByAddress[addr];
+        return _reg().deviceByAddress[addr].device;
     }
 
     function getAftermarketDeviceAddressById(uint256 nodeId) external view returns (address addr) {

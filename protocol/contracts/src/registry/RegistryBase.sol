@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
 
 import {IGrants} from "../interfaces/IGrants.sol";
-import {IDeviceNft, INodeNft, IVehicleNft} from "../interfaces/INodes.sol";
+import {IDeviceNft, IExists, INodeNft, ISyntheticNft, IVehicleNft} from "../interfaces/INodes.sol";
 
 /// @notice An attribute of a node: its name, which must be on the list of that kind of node, and its value.
 struct AttributeInfoPair {
@@ -30,6 +30,17 @@ struct AftermarketDeviceIdAddressPair {
     address deviceAddress;
 }
 
+/// @notice The contracts that a registry works with.
+struct RegistryParts {
+    INodeNft manufacturer;
+    IVehicleNft vehicle;
+    IDeviceNft aftermarketDevice;
+    ISyntheticNft syntheticDevice;
+    IExists connections;
+    IExists storageNodes;
+    IGrants grants;
+}
+
 /// @title RegistryBase
 /// @notice What the parts of the registry share: the state, the kinds of node, and the errors.
 /// @dev Attribute values are checked against a list and emitted, not stored: the indexer answers for them.
@@ -49,6 +60,18 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
         bool claimed;
     }
 
+    /// @dev One slot. Its connection has a slot of its own.
+    struct SyntheticNode {
+        address addr;
+        uint64 vehicle;
+    }
+
+    /// @dev One slot: whose key it is, and who claimed first with a signature of the old form.
+    struct DeviceKey {
+        uint64 device;
+        address firstClaimant;
+    }
+
     /// @custom:storage-location erc7201:sayso.Registry
     struct RegistryStore {
         INodeNft manufacturerNft;
@@ -60,10 +83,18 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
         mapping(uint256 id => VehicleNode) vehicles;
         mapping(uint256 id => string) deviceDefinition;
         mapping(uint256 id => DeviceNode) devices;
-        mapping(address key => uint256) deviceByAddress;
+        mapping(address key => DeviceKey) deviceByAddress;
         mapping(uint256 id => address) beneficiary;
         mapping(bytes32 kindAndName => bool) attributeListed;
         mapping(bytes32 digest => bool) digestUsed;
+        ISyntheticNft syntheticNft;
+        IExists connections;
+        IExists storageNodes;
+        uint256 defaultStorageNode;
+        mapping(uint256 vehicle => uint256) storageNode;
+        mapping(uint256 id => SyntheticNode) synthetics;
+        mapping(uint256 id => uint256) connectionOfSynthetic;
+        mapping(address key => uint256) syntheticByAddress;
     }
 
     // keccak256(abi.encode(uint256(keccak256("sayso.Registry")) - 1)) & ~bytes32(uint256(0xff))
@@ -73,13 +104,16 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
     uint8 internal constant MANUFACTURER = 1;
     uint8 internal constant VEHICLE = 2;
     uint8 internal constant DEVICE = 3;
+    uint8 internal constant SYNTHETIC = 4;
 
     error AttributeExists(string attr);
     error AttributeNotWhitelisted(string attr);
+    error DeviceAlreadyRegistered(address addr);
     error InvalidNode(address proxy, uint256 id);
     error InvalidParentNode(uint256 id);
     error OnlyNftProxy();
     error Unauthorized(address addr);
+    error VehicleNotPaired(uint256 id);
     error VehiclePaired(uint256 id);
     error ZeroAddress();
 
@@ -90,7 +124,7 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
     }
 
     /// @dev Reverts unless `attribute` is on the list of its kind.
-    function _checkAttribute(uint8 kind, string calldata attribute) internal view {
+    function _checkAttribute(uint8 kind, string memory attribute) internal view {
         if (!_reg().attributeListed[_attributeKey(kind, attribute)]) revert AttributeNotWhitelisted(attribute);
     }
 

@@ -39,6 +39,24 @@ abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
         "MintVehicleWithDeviceDefinitionWithDeadlineSign(uint256 manufacturerNode,address owner,string deviceDefinitionId,string[] attributes,string[] infos,uint256 nonce,uint256 deadline)"
     );
 
+    bytes32 internal constant MINT_VEHICLE_PLAIN_TYPE = keccak256(
+        "MintVehicleSign(uint256 manufacturerNode,address owner,string[] attributes,string[] infos)"
+    );
+    bytes32 internal constant MINT_SYNTHETIC_TYPE =
+        keccak256("MintSyntheticDeviceSign(uint256 connectionId,uint256 vehicleNode)");
+    bytes32 internal constant MINT_BOTH_TYPE = keccak256("MintVehicleAndSdSign(uint256 connectionId)");
+    bytes32 internal constant BURN_SYNTHETIC_TYPE =
+        keccak256("BurnSyntheticDeviceSign(uint256 vehicleNode,uint256 syntheticDeviceNode)");
+    bytes32 internal constant MINT_SYNTHETIC_DEADLINE_TYPE = keccak256(
+        "MintSyntheticDeviceWithDeadlineSign(uint256 connectionId,uint256 vehicleNode,address syntheticDeviceAddr,uint256 nonce,uint256 deadline)"
+    );
+    bytes32 internal constant MINT_BOTH_DEADLINE_TYPE = keccak256(
+        "MintVehicleAndSdWithDeadlineSign(uint256 manufacturerNode,address owner,string deviceDefinitionId,string[] attributes,string[] infos,uint256 storageNodeId,uint256 connectionId,address syntheticDeviceAddr,address grantee,uint256 permissions,uint256 expiration,string source,uint256 nonce,uint256 deadline)"
+    );
+    bytes32 internal constant BURN_SYNTHETIC_DEADLINE_TYPE = keccak256(
+        "BurnSyntheticDeviceWithDeadlineSign(uint256 vehicleNode,uint256 syntheticDeviceNode,uint256 nonce,uint256 deadline)"
+    );
+
     bytes32 private constant DOMAIN_TYPE =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 private constant DOMAIN_NAME = keccak256("DIMO");
@@ -49,28 +67,6 @@ abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
     error SignatureAlreadyUsed(bytes32 digest);
     error SignatureExpired(uint256 deadline);
 
-    /// @notice ERC-5267: the EIP-712 domain of this contract.
-    function eip712Domain()
-        external
-        view
-        returns (
-            bytes1 fields,
-            string memory name,
-            string memory version,
-            uint256 chainId,
-            address verifyingContract,
-            bytes32 salt,
-            uint256[] memory extensions
-        )
-    {
-        return (hex"0f", "DIMO", "1", block.chainid, address(this), bytes32(0), new uint256[](0));
-    }
-
-    /// @notice Whether a digest of an old form was accepted already.
-    function isDigestUsed(bytes32 digest) external view returns (bool) {
-        return _reg().digestUsed[digest];
-    }
-
     function _digest(bytes32 structHash) internal view returns (bytes32) {
         bytes32 domain =
             keccak256(abi.encode(DOMAIN_TYPE, DOMAIN_NAME, DOMAIN_VERSION, block.chainid, address(this)));
@@ -80,6 +76,10 @@ abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
     /// @dev Digest of an old form, marked as used.
     function _digestOnce(bytes32 structHash) internal returns (bytes32 digest) {
         digest = _digest(structHash);
+        _markUsed(digest);
+    }
+
+    function _markUsed(bytes32 digest) internal {
         if (_reg().digestUsed[digest]) revert SignatureAlreadyUsed(digest);
         _reg().digestUsed[digest] = true;
     }
@@ -90,17 +90,17 @@ abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
         _useCheckedNonce(signer, nonce);
     }
 
-    function _isSignedBy(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
-        return SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature);
+    function _isSignedBy(address signer, bytes32 digest, bytes memory signature) internal view returns (bool) {
+        return SignatureChecker.isValidSignatureNow(signer, digest, signature);
     }
 
-    function _requireOwnerSignature(address owner, bytes32 digest, bytes calldata signature) internal view {
+    function _requireOwnerSignature(address owner, bytes32 digest, bytes memory signature) internal view {
         if (!_isSignedBy(owner, digest, signature)) revert InvalidOwnerSignature();
     }
 
     /// @dev A device is a key, never a contract.
-    function _requireDeviceSignature(uint256 device, bytes32 digest, bytes calldata signature) internal view {
-        (address recovered,,) = ECDSA.tryRecoverCalldata(digest, signature);
+    function _requireDeviceSignature(uint256 device, bytes32 digest, bytes memory signature) internal view {
+        (address recovered,,) = ECDSA.tryRecover(digest, signature);
         address key = _reg().devices[device].addr;
         if (key == address(0)) revert InvalidNode(address(_reg().deviceNft), device);
         if (recovered != key) revert InvalidAdSignature();

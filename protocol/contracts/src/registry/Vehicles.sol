@@ -3,17 +3,13 @@ pragma solidity ^0.8.37;
 
 import {SacdInput} from "../interfaces/INodes.sol";
 import {AttributeInfoPair} from "./RegistryBase.sol";
-import {Signatures} from "./Signatures.sol";
+import {VehicleMinting} from "./VehicleMinting.sol";
 
 /// @title Vehicles
 /// @notice Minting and burning of vehicles.
-abstract contract Vehicles is Signatures {
+abstract contract Vehicles is VehicleMinting {
     event VehicleIdProxySet(address indexed proxy);
     event VehicleAttributeAdded(string attribute);
-    event VehicleAttributeSet(uint256 tokenId, string attribute, string info);
-    event VehicleNodeMintedWithDeviceDefinition(
-        uint256 indexed manufacturerId, uint256 indexed vehicleId, address indexed owner, string deviceDefinitionId
-    );
     event VehicleNodeBurned(uint256 indexed vehicleNode, address indexed owner);
 
     /// @notice Mints a vehicle to any owner; anyone may call.
@@ -23,8 +19,18 @@ abstract contract Vehicles is Signatures {
         string calldata deviceDefinitionId,
         AttributeInfoPair[] calldata attrInfo
     ) external {
-        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
-        _acknowledge(_reg().vehicleNft, owner, id);
+        _finish(_mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo), owner, 0);
+    }
+
+    /// @notice As above, kept by a storage node; 0 is the default one.
+    function mintVehicleWithDeviceDefinition(
+        uint256 manufacturerNode,
+        address owner,
+        uint256 storageNodeId,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo
+    ) external {
+        _finish(_mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo), owner, storageNodeId);
     }
 
     /// @notice Mints a vehicle and gives a first grant. Only the owner itself may do that, because a grant by somebody
@@ -37,11 +43,22 @@ abstract contract Vehicles is Signatures {
         SacdInput calldata sacdInput
     ) external {
         uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
-        if (sacdInput.grantee != address(0)) {
-            if (msg.sender != owner) revert Unauthorized(msg.sender);
-            _reg().vehicleNft.setSacd(id, sacdInput);
-        }
-        _acknowledge(_reg().vehicleNft, owner, id);
+        _grantByOwner(id, owner, sacdInput);
+        _finish(id, owner, 0);
+    }
+
+    /// @notice As above, kept by a storage node.
+    function mintVehicleWithDeviceDefinition(
+        uint256 manufacturerNode,
+        address owner,
+        uint256 storageNodeId,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo,
+        SacdInput calldata sacdInput
+    ) external {
+        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+        _grantByOwner(id, owner, sacdInput);
+        _finish(id, owner, storageNodeId);
     }
 
     /// @notice Mints a vehicle that the owner signed for, in the old form. Restricted to relays.
@@ -55,8 +72,25 @@ abstract contract Vehicles is Signatures {
         bytes memory fields = _mintFields(manufacturerNode, owner, deviceDefinitionId, attrInfo);
         bytes32 digest = _digestOnce(keccak256(bytes.concat(MINT_VEHICLE_TYPE, fields)));
         _requireOwnerSignature(owner, digest, signature);
-        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
-        _acknowledge(_reg().vehicleNft, owner, id);
+        _finish(_mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo), owner, 0);
+    }
+
+    /// @notice As above, kept by a storage node, which the old form does not name: the relay chooses, the owner may
+    /// change it. Restricted to relays.
+    function mintVehicleWithDeviceDefinitionSign(
+        uint256 manufacturerNode,
+        address owner,
+        uint256 storageNodeId,
+        string calldata deviceDefinitionId,
+        AttributeInfoPair[] calldata attrInfo,
+        bytes calldata signature
+    ) external restricted {
+        {
+            bytes memory fields = _mintFields(manufacturerNode, owner, deviceDefinitionId, attrInfo);
+            bytes32 digest = _digestOnce(keccak256(bytes.concat(MINT_VEHICLE_TYPE, fields)));
+            _requireOwnerSignature(owner, digest, signature);
+        }
+        _finish(_mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo), owner, storageNodeId);
     }
 
     /// @notice Mints a vehicle that the owner signed for with nonce and deadline; anyone may bring it.
@@ -75,8 +109,7 @@ abstract contract Vehicles is Signatures {
             fields = bytes.concat(MINT_VEHICLE_DEADLINE_TYPE, fields, bytes32(nonce), bytes32(deadline));
             _requireOwnerSignature(owner, _digest(keccak256(fields)), signature);
         }
-        uint256 id = _mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo);
-        _acknowledge(_reg().vehicleNft, owner, id);
+        _finish(_mintVehicle(manufacturerNode, owner, deviceDefinitionId, attrInfo), owner, 0);
     }
 
     /// @notice Burns a vehicle that its owner signed for, in the old form. Restricted to relays.
@@ -106,6 +139,13 @@ abstract contract Vehicles is Signatures {
         _resetVehicle(tokenId, _reg().vehicleNft.ownerOf(tokenId));
     }
 
+    /// @notice Called by the vehicle token when a vehicle changes hands: its synthetic device goes with it.
+    function onVehicleTransfer(address to, uint256 tokenId) external {
+        if (msg.sender != address(_reg().vehicleNft)) revert OnlyNftProxy();
+        uint256 synthetic = _reg().vehicles[tokenId].synthetic;
+        if (synthetic != 0) _reg().syntheticNft.moveByRegistry(to, synthetic);
+    }
+
     /// @notice Puts an attribute on the list of vehicles. Restricted.
     function addVehicleAttribute(string calldata attribute) external restricted {
         _addVehicleAttribute(attribute);
@@ -127,58 +167,12 @@ abstract contract Vehicles is Signatures {
         emit VehicleAttributeAdded(attribute);
     }
 
-    function _requireVehicle(uint256 id) internal view {
-        if (_reg().vehicles[id].manufacturer == 0) revert InvalidNode(address(_reg().vehicleNft), id);
-    }
-
-    function _mintVehicle(
-        uint256 manufacturerNode,
-        address owner,
-        string calldata deviceDefinitionId,
-        AttributeInfoPair[] calldata attrInfo
-    ) private returns (uint256 id) {
-        _requireManufacturer(manufacturerNode);
-        id = _reg().vehicleNft.mint(owner);
-        _reg().vehicles[id].manufacturer = uint64(manufacturerNode);
-        if (bytes(deviceDefinitionId).length != 0) _reg().deviceDefinition[id] = deviceDefinitionId;
-        emit VehicleNodeMintedWithDeviceDefinition(manufacturerNode, id, owner, deviceDefinitionId);
-        _emitVehicleAttributes(id, attrInfo);
-    }
-
     function _resetVehicle(uint256 id, address owner) private {
         VehicleNode storage v = _reg().vehicles[id];
         if (v.aftermarketDevice != 0 || v.synthetic != 0) revert VehiclePaired(id);
         delete _reg().vehicles[id];
         delete _reg().deviceDefinition[id];
+        delete _reg().storageNode[id];
         emit VehicleNodeBurned(id, owner);
-    }
-
-    function _emitVehicleAttributes(uint256 id, AttributeInfoPair[] calldata pairs) private {
-        for (uint256 i = 0; i < pairs.length; ++i) {
-            _checkAttribute(VEHICLE, pairs[i].attribute);
-            emit VehicleAttributeSet(id, pairs[i].attribute, pairs[i].info);
-        }
-    }
-
-    /// @dev EIP-712 encoding of the five fields both mint forms begin with.
-    function _mintFields(
-        uint256 manufacturerNode,
-        address owner,
-        string calldata deviceDefinitionId,
-        AttributeInfoPair[] calldata attrInfo
-    ) private pure returns (bytes memory) {
-        bytes32[] memory attributes = new bytes32[](attrInfo.length);
-        bytes32[] memory infos = new bytes32[](attrInfo.length);
-        for (uint256 i = 0; i < attrInfo.length; ++i) {
-            attributes[i] = keccak256(bytes(attrInfo[i].attribute));
-            infos[i] = keccak256(bytes(attrInfo[i].info));
-        }
-        return abi.encode(
-            manufacturerNode,
-            owner,
-            keccak256(bytes(deviceDefinitionId)),
-            keccak256(abi.encodePacked(attributes)),
-            keccak256(abi.encodePacked(infos))
-        );
     }
 }

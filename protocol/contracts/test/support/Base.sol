@@ -4,13 +4,19 @@ pragma solidity ^0.8.37;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
+import {Accounts} from "../../src/Accounts.sol";
 import {AftermarketDeviceId} from "../../src/AftermarketDeviceId.sol";
+import {Connections} from "../../src/Connections.sol";
 import {DevLicense} from "../../src/DevLicense.sol";
 import {Genesis} from "../../src/Genesis.sol";
 import {Grants} from "../../src/Grants.sol";
 import {SacdInput} from "../../src/interfaces/INodes.sol";
 import {ManufacturerId} from "../../src/ManufacturerId.sol";
 import {Registry} from "../../src/Registry.sol";
+import {RegistryAnnex} from "../../src/RegistryAnnex.sol";
+import {StorageNodes} from "../../src/StorageNodes.sol";
+import {SyntheticDeviceId} from "../../src/SyntheticDeviceId.sol";
+import {Templates} from "../../src/Templates.sol";
 import {AftermarketDeviceInfos, AttributeInfoPair} from "../../src/registry/RegistryBase.sol";
 import {VehicleId} from "../../src/VehicleId.sol";
 import {Vm} from "./Vm.sol";
@@ -22,6 +28,7 @@ abstract contract Base {
     uint256 internal constant ALICE_KEY = 0xA11CE;
     uint256 internal constant BOB_KEY = 0xB0B;
     uint256 internal constant DEVICE_KEY = 0xDE71CE;
+    uint256 internal constant SYNTHETIC_KEY = 0x5E7;
     uint256 internal constant NOW = 1_800_000_000;
     uint256 internal constant FAR = 4_102_444_800;
     /// @dev Permissions 1 to 8.
@@ -31,15 +38,25 @@ abstract contract Base {
     address internal alice = vm.addr(ALICE_KEY);
     address internal bob = vm.addr(BOB_KEY);
     address internal device = vm.addr(DEVICE_KEY);
+    address internal synthetic = vm.addr(SYNTHETIC_KEY);
     address internal maker = vm.addr(0x3A4E6);
+    /// @dev Owns the connection.
+    address internal cloud = vm.addr(0xC10D);
 
     AccessManager internal manager;
     Grants internal grants;
     Registry internal registry;
+    /// @dev The registry again, with the functions of its annex.
+    RegistryAnnex internal annex;
     ManufacturerId internal manufacturers;
     VehicleId internal vehicles;
     AftermarketDeviceId internal devices;
+    SyntheticDeviceId internal synthetics;
+    Connections internal connections;
+    StorageNodes internal storageNodes;
+    Templates internal templates;
     DevLicense internal licenses;
+    Accounts internal accounts;
 
     AttributeInfoPair[] internal noAttributes;
 
@@ -48,15 +65,20 @@ abstract contract Base {
         found(0, 0);
     }
 
-    /// @dev Deploys everything, with manufacturer 1 ("Tesla") owned by `maker`.
+    /// @dev Deploys everything, with manufacturer 1 ("Tesla") owned by `maker` and connection "Tesla" owned by `cloud`.
     function found(uint32 adminDelay, uint32 upgradeDelay) internal {
         Genesis.Implementations memory impl = Genesis.Implementations({
             grants: create("Grants", ""),
-            registry: create("Registry", ""),
+            registry: create("Registry", abi.encode(create("RegistryAnnex", ""))),
             manufacturer: create("ManufacturerId", ""),
             vehicle: create("VehicleId", ""),
             aftermarketDevice: create("AftermarketDeviceId", ""),
-            devLicense: create("DevLicense", "")
+            devLicense: create("DevLicense", ""),
+            syntheticDevice: create("SyntheticDeviceId", ""),
+            connections: create("Connections", ""),
+            storageNodes: create("StorageNodes", ""),
+            templates: create("Templates", ""),
+            account: create("Account", abi.encode(2 days))
         });
         Genesis.Settings memory settings = Genesis.Settings(address(this), adminDelay, upgradeDelay, 365 days);
         Genesis g = Genesis(create("Genesis", abi.encode(impl, settings)));
@@ -67,16 +89,28 @@ abstract contract Base {
         vehicles = VehicleId(g.vehicle());
         devices = AftermarketDeviceId(g.aftermarketDevice());
         licenses = DevLicense(g.devLicense());
-        registry.mintManufacturer(maker, "Tesla", noAttributes);
+        annex = RegistryAnnex(g.registry());
+        synthetics = SyntheticDeviceId(g.syntheticDevice());
+        connections = Connections(g.connections());
+        storageNodes = StorageNodes(g.storageNodes());
+        templates = Templates(g.templates());
+        accounts = Accounts(g.accounts());
+        annex.mintManufacturer(maker, "Tesla", noAttributes);
+        connections.mint(cloud, cloud, "Tesla", "gold");
     }
 
     function create(string memory name, bytes memory args) internal returns (address created) {
-        string memory json = vm.readFile(string.concat("../abi/", name, ".json"));
-        bytes memory code = bytes.concat(vm.parseJsonBytes(json, ".bytecode"), args);
+        bytes memory code = bytes.concat(codeOf(name), args);
         assembly {
             created := create(0, add(code, 0x20), mload(code))
         }
         require(created != address(0), name);
+    }
+
+    /// @dev Creation code: what ships, or, to measure coverage, what forge compiled.
+    function codeOf(string memory name) private view returns (bytes memory) {
+        if (vm.envOr("COVERAGE", false)) return vm.getCode(string.concat(name, ".sol:", name));
+        return vm.parseJsonBytes(vm.readFile(string.concat("../abi/", name, ".json")), ".bytecode");
     }
 
     // ---------------------------------------------------------------- steps
