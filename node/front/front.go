@@ -121,7 +121,7 @@ func (f *Front) caller(r *http.Request, callers *token.Verifier[token.Developer]
 		return sayso.Address{}, err
 	}
 	c, err := callers.Verify(raw, "", f.cfg.Clock.Now())
-	if err != nil || c.Address == nil || token.Revoked(f.cfg.Registry, *c.Address) {
+	if err != nil || c.Address == nil || token.Revoked(f.cfg.Registry, *c.Address) || !token.Speaks(f.cfg.Registry, *c.Address, c.Signer, f.cfg.Clock.Now()) {
 		return sayso.Address{}, err
 	}
 	return *c.Address, nil

@@ -54,9 +54,9 @@ func (f *Front) session(r *http.Request, tokens *token.Verifier[token.Vehicle]) 
 }
 
 // licensed says whether the licences behind a token still stand: the one that
-// it was issued to, and the grantee, if that is one.
+// it was issued to, and the grantee, if that is one, with the key that signed in.
 func (f *Front) licensed(claims *token.Vehicle) bool {
-	if token.Revoked(f.cfg.Registry, claims.Grantee) {
+	if token.Revoked(f.cfg.Registry, claims.Grantee) || !token.Speaks(f.cfg.Registry, claims.Grantee, claims.Signer, f.cfg.Clock.Now()) {
 		return false
 	}
 	if claims.Subject == token.DriverClient {

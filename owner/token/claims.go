@@ -29,7 +29,8 @@ const (
 	DeviceClient = "sayso-device" // devices: the key registered on chain signs
 )
 
-// Developer are the claims of a developer token (spec api 1.4).
+// Developer are the claims of a developer token (spec api 1.4). Signer is ours:
+// the key of a licence that signed in for it.
 type Developer struct {
 	jwt.Claims
 	ProviderID string         `json:"provider_id"`
@@ -37,6 +38,7 @@ type Developer struct {
 	Verified   bool           `json:"email_verified"`
 	Address    *sayso.Address `json:"ethereum_address,omitempty"`
 	AtHash     string         `json:"at_hash,omitempty"`
+	Signer     *sayso.Address `json:"signer,omitempty"`
 }
 
 // EventFilter is a granted filter on cloud events; it is part of the wire form
@@ -48,17 +50,19 @@ type EventFilter struct {
 	Tags      []string `json:"tags"`
 }
 
-// Vehicle are the claims of a vehicle token (spec api 1.6). Grantee is ours: who
-// the grant is decided for again at every read.
+// Vehicle are the claims of a vehicle token (spec api 1.6). Grantee and Signer
+// are ours: who the grant is decided for again at every read, and the key that
+// signed in for it, where the grantee is a licence.
 type Vehicle struct {
 	jwt.Claims
-	Asset       string        `json:"asset"`
-	Permissions []string      `json:"permissions"`
-	Contract    string        `json:"contract_address"`
-	TokenID     string        `json:"token_id"`
-	Privileges  []int         `json:"privilege_ids"`
-	CloudEvents events        `json:"cloud_events"`
-	Grantee     sayso.Address `json:"ethereum_address"`
+	Asset       string         `json:"asset"`
+	Permissions []string       `json:"permissions"`
+	Contract    string         `json:"contract_address"`
+	TokenID     string         `json:"token_id"`
+	Privileges  []int          `json:"privilege_ids"`
+	CloudEvents events         `json:"cloud_events"`
+	Grantee     sayso.Address  `json:"ethereum_address"`
+	Signer      *sayso.Address `json:"signer,omitempty"`
 }
 
 type events struct {
@@ -122,13 +126,13 @@ func subjectAddress(s string) (sayso.Address, error) {
 }
 
 // developerTokens issues the access and the id token of a sign-in.
-func (i *Issuer) developerTokens(client string, who sayso.Address, withAddress bool, now time.Time) (access, id string, err error) {
+func (i *Issuer) developerTokens(client string, who sayso.Address, signer *sayso.Address, withAddress bool, now time.Time) (access, id string, err error) {
 	c := Developer{
 		Claims: jwt.Claims{
 			Issuer: i.URL, Subject: subject(who), Audience: jwt.Audience{client},
 			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(DeveloperTerm)),
 		},
-		ProviderID: "web3",
+		ProviderID: "web3", Signer: signer,
 	}
 	if withAddress {
 		c.Address = &who
@@ -150,7 +154,7 @@ func (i *Issuer) vehicleToken(d deal, now time.Time) (string, error) {
 			Issuer: i.URL, Subject: d.subject, Audience: d.audience,
 			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(VehicleTerm)),
 		},
-		Asset: d.asset.String(), Contract: d.asset.Address.Lower(), TokenID: d.asset.Token.String(), Grantee: d.grantee,
+		Asset: d.asset.String(), Contract: d.asset.Address.Lower(), TokenID: d.asset.Token.String(), Grantee: d.grantee, Signer: d.signer,
 		Permissions: []string{}, Privileges: []int{}, CloudEvents: events{eventFilters(d.events)},
 	}
 	for _, p := range d.set.List() {

@@ -77,6 +77,7 @@ type deal struct {
 	audience []string
 	asset    sayso.DID
 	grantee  sayso.Address
+	signer   *sayso.Address
 	asked
 }
 
@@ -100,6 +101,9 @@ func (x *Exchange) judge(ctx context.Context, caller *Developer, body Body, now 
 	if Revoked(x.State, who) {
 		return deal{}, sayso.Fail(sayso.Denied, op, "not a dev license: "+who.String()+" is revoked")
 	}
+	if !Speaks(x.State, who, caller.Signer, now) {
+		return deal{}, sayso.Fail(sayso.Unauthorized, op, "the key that signed in is no signer of the licence "+who.String()+" any more: sign in with one that is")
+	}
 	vehicle, asset, err := x.asset(body)
 	if err != nil {
 		return deal{}, err
@@ -108,7 +112,7 @@ func (x *Exchange) judge(ctx context.Context, caller *Developer, body Body, now 
 	if err != nil {
 		return deal{}, err
 	}
-	d := deal{subject: sub, audience: body.Audience, asset: asset, grantee: who, asked: want}
+	d := deal{subject: sub, audience: body.Audience, asset: asset, grantee: who, signer: caller.Signer, asked: want}
 	if len(d.audience) == 0 {
 		d.audience = []string{Audience}
 	}
@@ -159,14 +163,28 @@ func (x *Exchange) responseSubject(caller *Developer) (string, error) {
 	return licence.ClientID.String(), nil
 }
 
+// licences finds the licence of a client id.
+type licences interface {
+	LicenceByClient(sayso.Address) (registry.Licence, bool)
+}
+
 // Revoked says whether an account is the client id of a licence that is no more.
 // A signer of a licence may also sign in through the clients without one, and
 // such a token ends with the licence too.
-func Revoked(s interface {
-	LicenceByClient(sayso.Address) (registry.Licence, bool)
-}, account sayso.Address) bool {
+func Revoked(s licences, account sayso.Address) bool {
 	licence, ok := s.LicenceByClient(account)
 	return ok && licence.Revoked
+}
+
+// Speaks says whether the key that signed in for an account may still do so: a
+// key that is taken off a licence ends, with every token that it got, when that
+// is seen on chain. There is no such key where the account signed for itself.
+func Speaks(s licences, account sayso.Address, signer *sayso.Address, now time.Time) bool {
+	if signer == nil {
+		return true
+	}
+	licence, ok := s.LicenceByClient(account)
+	return ok && licence.Signs(*signer, now)
 }
 
 // asset finds the vehicle that is asked about, in either form.

@@ -17,6 +17,7 @@ import (
 
 	"sayso"
 	"sayso/internal/clock"
+	"sayso/owner/registry"
 	"sayso/owner/token"
 )
 
@@ -322,5 +323,44 @@ func TestKeysChangeUnderLoad(t *testing.T) {
 	}
 	if set := issuer.KeySet(); len(set.Keys) != 6 {
 		t.Errorf("%d keys, want the first and five more", len(set.Keys))
+	}
+}
+
+// A key that is taken off a licence is of no use from that block on: the tokens
+// that it got buy nothing, and what they bought reads nothing.
+func TestTokensEndWithTheirSigner(t *testing.T) {
+	w := newWorld(t)
+	asset := fmt.Sprintf(`{"asset":"%s","privileges":[1]}`, sayso.NFT(testChain.ID, testChain.Vehicle, ownerID))
+	first := w.access(app())
+	got := w.exchange(first, asset)
+	claims, err := w.vehicles.Verify(fmt.Sprint(got.body["token"]), "", w.clock.Now())
+	if err != nil || claims.Signer == nil || *claims.Signer != account("signer") {
+		t.Fatalf("%s: %+v %v", got.raw, claims, err)
+	}
+	stands := func() bool { return token.Speaks(w.registry, claims.Grantee, claims.Signer, w.clock.Now()) }
+	if !stands() {
+		t.Fatal("the token does not stand while its signer does")
+	}
+	w.fold(func(tx *registry.Tx) {
+		l, _ := tx.Licence(1)
+		l.Signers = map[sayso.Address]int64{account("new signer"): noon.Unix()}
+		tx.PutLicence(l)
+	})
+	if r := w.exchange(first, asset); r.status != http.StatusUnauthorized {
+		t.Errorf("the developer token of the old key: %d %s", r.status, r.raw)
+	}
+	if stands() {
+		t.Error("the vehicle token of the old key stands")
+	}
+	again := app()
+	again.sign = personal("new signer")
+	if r := w.exchange(w.access(again), asset); r.status != http.StatusOK {
+		t.Errorf("the new key: %d %s", r.status, r.raw)
+	}
+	asPerson := person("frank")
+	r := w.exchange(w.access(asPerson), asset)
+	people, err := w.vehicles.Verify(fmt.Sprint(r.body["token"]), "", w.clock.Now())
+	if err != nil || people.Signer != nil || !token.Speaks(w.registry, people.Grantee, people.Signer, w.clock.Now()) {
+		t.Errorf("a person has no signer: %+v %v", people, err)
 	}
 }

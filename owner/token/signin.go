@@ -157,7 +157,8 @@ func (s *SignIn) Submit(ctx context.Context, client, domain, state, signature st
 	case domain != c.domain:
 		return Tokens{}, sayso.Fail(sayso.Invalid, op, "redirect_uri did not match URI from initial request.")
 	}
-	if !s.signed(ctx, c, signature, now) {
+	signer, ok := s.signed(ctx, c, signature, now)
+	if !ok {
 		return Tokens{}, sayso.Fail(sayso.Invalid, op, "Could not verify signature.")
 	}
 	s.mu.Lock()
@@ -167,27 +168,28 @@ func (s *SignIn) Submit(ctx context.Context, client, domain, state, signature st
 	if !unused {
 		return Tokens{}, sayso.Fail(sayso.Invalid, op, "Requested resource does not exist.")
 	}
-	access, id, err := s.Issuer.developerTokens(c.client, c.account, c.withAddress, now)
+	access, id, err := s.Issuer.developerTokens(c.client, c.account, signer, c.withAddress, now)
 	return Tokens{access, id, DeveloperTerm}, err
 }
 
 // signed says whether the signature over the challenge is the account's own,
 // that of an enabled signer of the licence whose client id the account is, or
-// one that the account's contract approves.
-func (s *SignIn) signed(ctx context.Context, c challenge, signature string, now time.Time) bool {
+// one that the account's contract approves. The signer is that of a licence,
+// else nil.
+func (s *SignIn) signed(ctx context.Context, c challenge, signature string, now time.Time) (signer *sayso.Address, ok bool) {
 	sig, err := hex.DecodeString(strings.TrimPrefix(signature, "0x"))
 	if err != nil || len(sig) > 4096 {
-		return false
+		return nil, false
 	}
 	digest := chain.PersonalDigest([]byte(c.text))
-	signer, ok := recoverSigner(digest, sig)
-	if ok && signer == c.account {
-		return true
+	key, ok := recoverSigner(digest, sig)
+	if ok && key == c.account {
+		return nil, true
 	}
 	if licence, is := s.State.LicenceByClient(c.account); is {
-		return ok && licence.Signs(signer, now)
+		return &key, ok && licence.Signs(key, now)
 	}
-	return s.Contract != nil && s.Contract(ctx, common.Address(c.account), digest, sig)
+	return nil, s.Contract != nil && s.Contract(ctx, common.Address(c.account), digest, sig)
 }
 
 // recoverSigner reads a 65-byte signature whose v is 0, 1, 27 or 28 and whose s
