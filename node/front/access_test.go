@@ -232,9 +232,9 @@ func TestHiddenDataChangesNothing(t *testing.T) {
 	t.Logf("%d answers compared", compared)
 }
 
-// veil leaves out what a set of permissions does not open. Positions of which
-// only the cell is seen move within the cell, or anywhere after the first of
-// the quarter of an hour.
+// veil leaves out what a set of permissions does not open. Of positions of which
+// only the cell is seen the first of the quarter of an hour moves within its
+// cell, and the others are not there.
 func (p *policy) veil(s *catalogue.Signal, current bool, n int, v sayso.Value, set sayso.Permissions) (sayso.Value, bool) {
 	switch {
 	case !current:
@@ -243,10 +243,8 @@ func (p *policy) veil(s *catalogue.Signal, current bool, n int, v sayso.Value, s
 		return v, strings.Contains(p.opens[set]["dataSummary"], "e")
 	case p.opens[set][p.class(s.Name)] != "":
 		return v, true
-	case s.Kind != sayso.Position || p.opens[set]["approximate"] == "":
+	case s.Kind != sayso.Position || p.opens[set]["approximate"] == "" || n > 0:
 		return v, false
-	case n > 0:
-		return sayso.LocationValue(sayso.Location{Latitude: -33.3, Longitude: 77.7}), true
 	}
 	lat, lng := h3.CellCentre(v.Location.Latitude, v.Location.Longitude)
 	return sayso.LocationValue(sayso.Location{Latitude: lat, Longitude: lng, HDOP: 3}), true

@@ -146,28 +146,11 @@ func (o *oracle) summary(cat *catalogue.Catalogue, now time.Time) map[string]any
 	}
 }
 
-// told are the values of a signal as intervals of a second show them. The
-// approximate position shows whenever there is a position, and is that of the
-// quarter of an hour.
-func (o *oracle) told(s *catalogue.Signal) []said {
-	if !s.Computed() {
-		return o.values(s)
-	}
-	seen := o.p.seen(o.row.values, o.p.class(s.Name), o.grant, o.token)
-	var list []said
-	for _, r := range o.d.said {
-		if r.signal.Kind == sayso.Position && seen[r.ownership] != "" {
-			list = append(list, said{s, r.ownership, r.at, o.d.approximate[r.ownership].value})
-		}
-	}
-	return list
-}
-
 // signals is the answer of signals at one second per interval.
 func (o *oracle) signals(selected []*catalogue.Signal) any {
 	byTime := map[string]map[string]any{}
 	for _, s := range selected {
-		for _, r := range o.told(s) {
+		for _, r := range o.values(s) {
 			at := stamp(r.at)
 			if byTime[at] == nil {
 				byTime[at] = map[string]any{"timestamp": at}

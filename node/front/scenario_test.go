@@ -263,10 +263,13 @@ func (s *stage) end(state string, sc *scene) {
 		s.burn()
 	case "chain-stale":
 		s.wall.Advance(registry.Horizon + time.Second)
-	case "licence-revoked":
+	case "licence-revoked", "signer-removed":
 		s.fold(func(tx *registry.Tx) {
 			l, _ := tx.Licence(1)
-			l.Revoked = true
+			l.Revoked = state == "licence-revoked"
+			if !l.Revoked {
+				l.Signers = map[sayso.Address]int64{account("another signer"): noon.Unix()}
+			}
 			tx.PutLicence(l)
 		})
 	default:
