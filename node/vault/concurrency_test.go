@@ -3,7 +3,9 @@ package vault_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,7 +80,13 @@ func TestAStalledDiskIsBusy(t *testing.T) {
 	cfg.CommitTimeout, cfg.QueueBytes = 100*time.Millisecond, 20<<10
 	v := open(t, cfg)
 	ctx := context.Background()
-	newMsg(1, 1, 1, "first").keep(t, v) // makes the data key
+	for { // makes the data key
+		if _, err := v.Commit(ctx, newMsg(1, 1, 1, "first").Deposit); err == nil {
+			break
+		} else if sayso.FaultOf(err) != sayso.Busy {
+			t.Fatal(err)
+		}
+	}
 	hold()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -241,5 +249,82 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	v := open(t, config(t, vfs.NewMem()))
 	newMsg(1, 1, 1, "a").number(5, 1, start, 1).keep(t, v)
 	check(t, v.Close())
+	check(t, v.Close())
+}
+
+// An erasure that shares a group of the log with deposits before and behind it
+// takes the former and leaves the latter.
+func TestEraseAmidAGroup(t *testing.T) {
+	base := vfs.NewCrashableMem()
+	var armed atomic.Bool
+	var left *vfs.MemFS // as the power left it behind the log and before the key was destroyed
+	writes := 0
+	tap := errorfs.Wrap(base, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if armed.Load() && op.Kind == errorfs.OpFileWriteAt && strings.HasSuffix(op.Path, "keys") {
+			if writes++; writes == 2 { // the first is the new key
+				left = base.CrashClone(vfs.CrashCloneCfg{})
+			}
+		}
+		return nil
+	}))
+	fs, hold, release := stall(tap)
+	cfg := config(t, fs)
+	v := open(t, cfg)
+	ctx := context.Background()
+	newMsg(1, 1, 1, "old").number(5, 1, start, 1).keep(t, v)
+	newMsg(2, 1, 1, "other").number(5, 1, start, 1).keep(t, v)
+	hold()
+	var wg sync.WaitGroup
+	queue := func(f func() error) { // returns when f waits in the queue
+		waiting := v.Stats().Waiting
+		wg.Go(func() {
+			if err := f(); err != nil {
+				t.Error(err)
+			}
+		})
+		for v.Stats().Waiting == waiting {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	commit := func(m *msg) func() error {
+		return func() error {
+			_, err := v.Commit(ctx, m.Deposit)
+			return err
+		}
+	}
+	queue(commit(newMsg(2, 1, 1, "first").number(6, 1, start, 1)))
+	time.Sleep(20 * time.Millisecond) // the writer is in the sync of that one now
+	queue(commit(newMsg(1, 1, 1, "before").number(7, 1, start, 1)))
+	queue(func() error { return v.Erase(ctx, 1, 1) })
+	queue(commit(newMsg(1, 1, 1, "behind").number(8, 1, start+second, 2)))
+	groups := v.Stats().Groups
+	armed.Store(true)
+	release()
+	wg.Wait()
+	if n := v.Stats().Groups - groups; n != 2 {
+		t.Errorf("%d groups, want one for the first and one for the rest", n)
+	}
+	look := func(when string) {
+		if got := brief(latest(t, v, view(1, 1), nil)); got != "[8 +1 s1 2] " {
+			t.Errorf("%s: latest %s", when, got)
+		}
+		if got := brief(scan(t, v, view(1, 1), nil, 0, ever)); got != "[8 +1 s1 2] " {
+			t.Errorf("%s: rows %s", when, got)
+		}
+		if got := len(latest(t, v, view(2, 1), nil)); got != 2 {
+			t.Errorf("%s: the other vehicle has %d latest values", when, got)
+		}
+	}
+	look("running")
+	check(t, v.Close())
+	v = open(t, cfg)
+	look("opened again")
+	check(t, v.Close())
+	v = open(t, config(t, left))
+	look("after a power cut")
+	newMsg(1, 1, 1, "later").number(9, 1, start+2*second, 3).keep(t, v)
+	if got := brief(scan(t, v, from(view(1, 1), 1), nil, 0, ever)); got != "[8 +1 s1 2] [9 +2 s1 3] " {
+		t.Errorf("rows of the source after a power cut: %s", got)
+	}
 	check(t, v.Close())
 }

@@ -174,7 +174,7 @@ func TestPowerCutsWhileOpening(t *testing.T) {
 	if err := v.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for n := range 40 {
+	for n := range 120 {
 		// The crash of a store that is being opened: the clone is taken at a
 		// random write of the opening.
 		stop := rng.IntN(60)

@@ -231,9 +231,6 @@ func (v *Vault) ready() error {
 	if err := v.checkpoint(); err != nil {
 		return err
 	}
-	if err := syncDir(v.cfg.FS, v.cfg.Dir); err != nil {
-		return fmt.Errorf("vault: %w", err)
-	}
 	v.watchSpace()
 	v.kick() // the next segment is prepared while the first senders come
 	return nil

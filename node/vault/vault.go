@@ -63,6 +63,8 @@ type Vault struct {
 	stats counters
 }
 
+var _ Engine = (*Vault)(nil)
+
 // logEnd is how far the log is on stable storage, and in which segment.
 type logEnd struct {
 	position
