@@ -51,7 +51,7 @@ func (c *grantCmd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	who, err := c.set(ctx, c.As, c.Vehicle, c.To, set, until, c.Source)
+	who, err := c.set(ctx, c.As, c.Vehicle, c.To, set, until, c.Template, c.Source)
 	if err != nil {
 		return err
 	}
@@ -93,19 +93,11 @@ func (c *grantCmd) write(ctx context.Context, set sayso.Permissions, until time.
 	if err != nil {
 		return "", err
 	}
-	sig, err := key.PersonalSign(data)
-	if err != nil {
-		return "", err
-	}
-	body, err := document.Envelope(document.TypeGrant, data, sig, clock.System{}.Now())
-	if err != nil {
-		return "", err
-	}
-	return d.api.KeepDocument(ctx, body)
+	return d.keep(ctx, document.TypeGrant, data, key)
 }
 
 // set writes a grant and returns when the node has seen it.
-func (r remote) set(ctx context.Context, as string, vehicle uint64, to string, set sayso.Permissions, until time.Time, source string) (sayso.Address, error) {
+func (r remote) set(ctx context.Context, as string, vehicle uint64, to string, set sayso.Permissions, until time.Time, template, source string) (sayso.Address, error) {
 	d, err := r.open(ctx)
 	if err != nil {
 		return sayso.Address{}, err
@@ -118,7 +110,7 @@ func (r remote) set(ctx context.Context, as string, vehicle uint64, to string, s
 	if err != nil {
 		return who, err
 	}
-	if err := w.Grant(ctx, vehicle, who, set, until, source); err != nil {
+	if err := w.GrantUnder(ctx, vehicle, who, set, until, template, source); err != nil {
 		return who, err
 	}
 	return who, d.api.Await(ctx, w.Block())
@@ -136,7 +128,7 @@ func (revokeCmd) Help() string { return "Example: sayso revoke --vehicle 3 --fro
 
 // Run revokes.
 func (c *revokeCmd) Run(ctx context.Context) error {
-	who, err := c.set(ctx, c.As, c.Vehicle, c.From, sayso.Permissions{}, time.Unix(0, 0), "")
+	who, err := c.set(ctx, c.As, c.Vehicle, c.From, sayso.Permissions{}, time.Unix(0, 0), "", "")
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,30 @@ type Draft struct {
 	Template    string   // decimal number, or empty
 }
 
+// Form is a template to be written down and signed.
+type Form struct {
+	Owner       sayso.Address
+	Asset       sayso.DID // the contract whose tokens it is for, as an account
+	Permissions sayso.Permissions
+}
+
+// Data writes the part that is signed.
+func (f Form) Data() ([]byte, error) {
+	return json.Marshal(struct {
+		Owner     party     `json:"owner"`
+		Agreement []written `json:"agreements"`
+	}{party{f.Owner}, []written{permits(f.Asset, f.Permissions)}})
+}
+
+// permits is an agreement about permissions.
+func permits(asset sayso.DID, set sayso.Permissions) written {
+	a := written{Type: KindPermission, Asset: asset.String()}
+	for _, p := range set.List() {
+		a.Permissions = append(a.Permissions, named{p.String()})
+	}
+	return a
+}
+
 type party struct {
 	Address sayso.Address `json:"address"`
 }
@@ -40,11 +64,7 @@ type written struct {
 func (d Draft) Data() ([]byte, error) {
 	agreements := []written{}
 	if !d.Permissions.Empty() {
-		a := written{Type: KindPermission, Asset: d.Asset.String()}
-		for _, p := range d.Permissions.List() {
-			a.Permissions = append(a.Permissions, named{p.String()})
-		}
-		agreements = append(agreements, a)
+		agreements = append(agreements, permits(d.Asset, d.Permissions))
 	}
 	for _, f := range d.Events {
 		f = f.Whole()

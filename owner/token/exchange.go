@@ -309,7 +309,11 @@ func refusal(who sayso.Address, asset sayso.DID, missing asked, v consent.Verdic
 	if len(missing.events) > 0 {
 		r.Events = eventFilters(missing.events)
 		list, _ := json.Marshal(r.Events)
-		r.text = fmt.Sprintf("Address %s lacks permissions [%s] and cloud events %s for asset %s", who, strings.Join(names, " "), list, asset)
+		and := ""
+		if len(names) > 0 {
+			and = fmt.Sprintf("permissions [%s] and ", strings.Join(names, " "))
+		}
+		r.text = fmt.Sprintf("Address %s lacks %scloud events %s for asset %s", who, and, list, asset)
 		r.Ask += " --document --event <type>"
 	}
 	return &sayso.Error{Op: "token.Exchange", Fault: sayso.Denied, Subject: asset.String(), Message: r.text, Err: r}

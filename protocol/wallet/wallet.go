@@ -39,7 +39,7 @@ func Open(c *chain.Client, key *chain.Key, at registry.ChainInfo) (*Wallet, erro
 		return nil, err
 	}
 	var abis []gethabi.ABI
-	for _, c := range []abi.Contract{contracts.Registry, contracts.Grants, contracts.Vehicle, contracts.Manufacturer, contracts.AftermarketDevice, contracts.DevLicense} {
+	for _, c := range []abi.Contract{contracts.Registry, contracts.Grants, contracts.Vehicle, contracts.Manufacturer, contracts.AftermarketDevice, contracts.DevLicense, contracts.Templates} {
 		abis = append(abis, c.ABI)
 	}
 	return &Wallet{key: key, sender: chain.NewSender(c, key, abis...), contracts: contracts, at: at}, nil
@@ -206,14 +206,7 @@ func (w *Wallet) UnpairDevice(ctx context.Context, device, vehicle uint64) error
 // means for ever, no permissions revoke. Source is the document behind it, such
 // as ipfs://<CID>, or empty.
 func (w *Wallet) Grant(ctx context.Context, vehicle uint64, grantee sayso.Address, set sayso.Permissions, until time.Time, source string) error {
-	expires := new(big.Int).SetInt64(until.Unix())
-	if until.IsZero() { // for ever is the largest number there is
-		expires = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
-	}
-	_, err := w.do(ctx, w.contracts.Grants, w.at.Grants,
-		"setPermissions(address,uint256,address,uint256,uint256,uint256,string)",
-		common.Address(w.at.Vehicle), number(vehicle), common.Address(grantee), set.Bits(), expires, new(big.Int), source)
-	return err
+	return w.GrantUnder(ctx, vehicle, grantee, set, until, "", source)
 }
 
 // NewApp issues a developer licence with one signer and one redirect URI, and
