@@ -183,6 +183,58 @@ func (x *exam) examine(r row, set sayso.Permissions) {
 	}
 }
 
+// TestTokensOpenOneVehicle takes tokens of three vehicles and two audiences to
+// questions about those and about names that are like theirs: each opens its own
+// vehicle for the audience of this node, and nothing else.
+func TestTokensOpenOneVehicle(t *testing.T) {
+	w, p := newWorld(t), readPolicy(t)
+	cat, err := catalogue.Load()
+	w.must(err)
+	speaks := map[uint64]*data{}
+	for _, v := range []uint64{car, twin, elsewhere} {
+		speaks[v] = w.speak(cat, p, v)
+		if v != elsewhere {
+			w.fold(func(tx *registry.Tx) { tx.PutGrant(grant(v, "app", everything, registry.Forever, tx.Block.Number)) })
+		}
+	}
+	w.final()
+	cells, opened := 0, 0
+	for of := range speaks {
+		for _, audience := range []string{"dimo.zone", "dimo.zone.evil.test", "DIMO.zone", "example.org"} {
+			bearer, body := w.exchange("app", of, everything, audience)
+			if bearer == "" {
+				t.Fatal(body)
+			}
+			for about, argument := range map[string]string{
+				"car": fmt.Sprint(car), "twin": fmt.Sprint(twin), "elsewhere": fmt.Sprint(elsewhere), "none": "999", "negative": "-1",
+				"car DID": carDID(car), "twin DID": carDID(twin), "elsewhere DID": carDID(elsewhere),
+				"other chain":    sayso.NFT(1, testChain.Vehicle, of).String(),
+				"other contract": sayso.NFT(testChain.ID, testChain.AftermarketDevice, of).String(),
+				"alias":          sayso.NFT(testChain.ID, alias, of).String(),
+				"account":        sayso.Account(testChain.ID, account("owner")).String(),
+				"over 64 bits":   fmt.Sprintf("did:erc721:%d:%s:%d", testChain.ID, testChain.Vehicle, of) + "00000000000000000000",
+			} {
+				dialect, query := "telemetry", "{signalsSnapshot(tokenId: "+argument+"){lastSeen signals{name timestamp valueNumber valueString}}}"
+				if strings.HasPrefix(argument, "did:") {
+					dialect, query = "subject", fmt.Sprintf("{signalsSnapshot(subject: %q){lastSeen signals{name timestamp valueNumber valueString}}}", argument)
+				}
+				got := w.ask(dialect, bearer, query)
+				cells++
+				own := audience == "dimo.zone" && (argument == fmt.Sprint(of) || argument == carDID(of))
+				for v, d := range speaks {
+					if seen := leaks(got.raw, d.values()) != nil; seen != (own && v == of) {
+						t.Errorf("a token of %d for %s tells of %d when asked about %s: %v: %s", of, audience, v, about, seen, short(got.raw))
+					}
+				}
+				if own {
+					opened++
+				}
+			}
+		}
+	}
+	t.Logf("%d cells, %d opened", cells, opened)
+}
+
 // TestHiddenDataChangesNothing compares two worlds that differ in what somebody
 // may not see: every answer must be the same to the byte.
 func TestHiddenDataChangesNothing(t *testing.T) {

@@ -142,6 +142,17 @@ func (d *data) secrets() []string {
 	return list
 }
 
+// values are the secrets that no other vehicle shares; times are the same for
+// all.
+func (d *data) values() (list []string) {
+	for _, r := range d.said {
+		if v, ok := r.value.(string); ok {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
 // leaks finds secrets in a text.
 func leaks(text string, secrets []string) (found []string) {
 	for _, s := range secrets {

@@ -182,6 +182,7 @@ func TestDecide(t *testing.T) {
 		{"burned, the owner", 0, "mint:a burn", 'a', all},
 		{"burned, the former owner", 0, "mint:a sell:b burn", 'a', all},
 		{"burned, the grantee", 0, "mint:a grant:g1 burn", 'g', string(NotShared)},
+		{"granted after it was burned", 0, "mint:a burn grant:g1", 'g', string(NotShared)},
 
 		{"final, not yet", 2, "mint:a - - grant:g1 -", 'g', string(NotFinal)},
 		{"final, now", 2, "mint:a - - grant:g1 - -", 'g', "1:" + one},
