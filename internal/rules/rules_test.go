@@ -49,6 +49,7 @@ var floors = []struct {
 	{"sayso/owner/token", []string{"sayso", "sayso/internal/", "sayso/owner/", "sayso/protocol/chain"}},
 	{"sayso/protocol/follow", []string{"sayso", "sayso/owner/registry", "sayso/protocol/chain"}},
 	{"sayso/protocol/wallet", []string{"sayso", "sayso/owner/registry", "sayso/protocol/"}},
+	{"sayso/protocol/relay", []string{"sayso", "sayso/internal/", "sayso/protocol/abi", "sayso/protocol/chain"}},
 	{"sayso/car/door", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/car/dialect", "sayso/owner/"}},
 	{"sayso/client", []string{"sayso", "sayso/internal/clock", "sayso/client", "sayso/owner/registry", "sayso/protocol/chain"}},
 	{"sayso/client/device", []string{"sayso", "sayso/internal/clock"}},

@@ -29,6 +29,10 @@
 //	                                                                                                                      UnpairDeadlineDigest
 //	BurnVehicleWithDeadlineSign(uint256 vehicleNode,uint256 nonce,uint256 deadline)                                       BurnVehicleDeadlineDigest
 //
+// The forms for mints, synthetic devices, grants and people's accounts are beside
+// the functions Mint...Digest, BurnSynthetic...Digest, Set...PermissionsDigest,
+// RevokeAllDigest, ExecuteDigest and RecoverDigest.
+//
 // The forms without nonce are those of the reference network; a digest of them
 // is accepted once, for ever. The forms with deadline spend a nonce of the owner
 // who signs (claim: the new owner; pair: the vehicle's owner; unpair: the signer)
@@ -36,5 +40,7 @@
 // the registry's view nonces(owner).
 //
 // A licence's client id is a contract. isValidSignature there follows ERC-7739:
-// a signer signs NestedPersonalDigest of the hash, not the hash.
+// a signer signs NestedPersonalDigest of the hash, not the hash. The same holds for
+// a person's account with NestedAccountDigest, whose signature is a passkey's
+// (EncodeAssertion).
 package abi

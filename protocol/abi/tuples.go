@@ -33,3 +33,29 @@ type SacdInput struct {
 	Expiration  *big.Int
 	Source      string
 }
+
+// MintSyntheticDeviceInput is what mintSyntheticDeviceSign and
+// mintSyntheticDeviceWithDeadline take.
+type MintSyntheticDeviceInput struct {
+	ConnectionId        *big.Int
+	VehicleNode         *big.Int
+	SyntheticDeviceSig  []byte
+	VehicleOwnerSig     []byte
+	SyntheticDeviceAddr common.Address
+	AttrInfoPairs       []AttributeInfoPair
+}
+
+// MintVehicleAndSdInput is what mintVehicleAndSdWithDeviceDefinitionSign takes in
+// its form with a storage node, and mintVehicleAndSdWithDeadline.
+type MintVehicleAndSdInput struct {
+	ManufacturerNode     *big.Int
+	Owner                common.Address
+	DeviceDefinitionId   string
+	StorageNodeId        *big.Int
+	AttrInfoPairsVehicle []AttributeInfoPair
+	ConnectionId         *big.Int
+	VehicleOwnerSig      []byte
+	SyntheticDeviceSig   []byte
+	SyntheticDeviceAddr  common.Address
+	AttrInfoPairsDevice  []AttributeInfoPair
+}
