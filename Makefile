@@ -1,6 +1,6 @@
 # What one does here. Everything needs Go and make; the targets that need more
 # say so and install it where they may.
-.PHONY: run build test unit stories fuzz bench lint contracts contracts-test needs clean
+.PHONY: run build test unit stories forks fuzz bench lint contracts contracts-test needs clean
 SHELL := /bin/bash
 
 FUZZTIME ?= 20s
@@ -30,6 +30,10 @@ unit:
 ## stories: the promises, on the real binary
 stories: needs
 	go test -count=1 -v ./stories
+
+## forks: a thousand random forks of the chain, against a registry from scratch
+forks:
+	go test ./protocol/follow -run Fork -forks 1000 -timeout 30m -v
 
 ## needs: what the tests need beyond Go
 needs:

@@ -53,21 +53,24 @@ const packages = `{
 
 // installOnce installs the packages when the first story asks for them.
 func (s *shelf) installOnce(dir string) func() (string, error) {
-	return sync.OnceValues(func() (string, error) {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(packages), 0o644); err != nil {
-			return "", err
-		}
-		install := exec.Command("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund")
-		install.Dir = dir
-		out, err := install.CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("npm install: %w: %s", err, out)
-		}
-		return filepath.Join(dir, "node_modules"), nil
-	})
+	return sync.OnceValues(func() (string, error) { return install(dir, packages) })
+}
+
+// install has npm install what a package.json lists, and tells the folder.
+func install(dir, list string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(list), 0o644); err != nil {
+		return "", err
+	}
+	npm := exec.Command("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund")
+	npm.Dir = dir
+	out, err := npm.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("npm install: %w: %s", err, out)
+	}
+	return filepath.Join(dir, "node_modules"), nil
 }
 
 // sdk puts the installed packages into the story's folder.

@@ -19,6 +19,8 @@ type shelf struct {
 	sayso   string                 // the binary
 	samples string                 // folder of recordings, beside the repository
 	npm     func() (string, error) // installs the SDK at the first call and tells its folder
+
+	anvilProgram func() (string, error) // the same with anvil
 }
 
 // story is the state of one script.
@@ -31,6 +33,7 @@ type story struct {
 	chain      string
 	mqtt       string
 	running    *process
+	chainRuns  *process // anvil
 	starts     []*process
 	heard      string // file, or empty
 	log        *opLog // of a storm
@@ -47,6 +50,7 @@ func TestStories(t *testing.T) {
 		t.Fatalf("building the binary: %v\n%s", err, out)
 	}
 	s.npm = s.installOnce(filepath.Join(dir, "npm"))
+	s.anvilProgram = anvilOnce(filepath.Join(dir, "anvil"))
 	testscript.Run(t, testscript.Params{
 		Dir:                 ".",
 		Setup:               s.open,
@@ -101,7 +105,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	for name, v := range map[string]verb{
 		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "http": (*story).request,
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
-		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill,
+		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill, "anvil": (*story).anvil,
 		"helps": (*story).helps, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
