@@ -74,7 +74,7 @@ type options struct {
 
 // world is a node's registry, shelf and tokens, over HTTP.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	registry *registry.Registry
 	clock    *clock.Manual
@@ -85,7 +85,7 @@ type world struct {
 	log      strings.Builder
 }
 
-func newWorld(t *testing.T, o options) *world {
+func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	w := &world{t: t, dir: o.dir, clock: clock.NewManual(noon), logins: map[string]string{}}
 	fresh := w.dir == ""
