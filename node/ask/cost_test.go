@@ -4,6 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/introspection"
+
+	"sayso/node/ask/graphql"
 )
 
 // What a query costs is in its arguments; what clients of DIMO ask for passes.
@@ -52,6 +57,24 @@ func TestCost(t *testing.T) {
 			if cost < c.cost || cost > c.cost+c.cost/1000+200 { // the values of the arguments come on top
 				t.Errorf("%s costs %d, want %d", c.name, cost, c.cost)
 			}
+		}
+	}
+}
+
+// What tools ask for of the schema passes, and is far from the limits.
+func TestToolsReadTheSchema(t *testing.T) {
+	f := newFortress(t, 10*time.Second, graphql.GateConfig{})
+	for _, to := range []string{"telemetry", "subject", "identity"} {
+		a := attack{query: introspection.Query}
+		o, err := f.send(a.request(f.URL, to))
+		if err != nil || o.status != 200 || o.parsed.Errors != nil {
+			t.Errorf("%s: %v %.300s", to, err, o.body)
+			continue
+		}
+		objects := strings.Count(string(o.body), "{")
+		t.Logf("%s: %d objects, %d KiB", to, objects, len(o.body)>>10)
+		if objects > 25_000 {
+			t.Errorf("%s: %d objects", to, objects)
 		}
 	}
 }

@@ -38,10 +38,7 @@ type Query {
   old: String @deprecated(reason: "gone")
 }`
 
-type leaf struct {
-	n     int64
-	depth int
-}
+type leaf struct{ n int64 }
 
 func config() Config {
 	return Config{

@@ -25,7 +25,7 @@ type Limits struct {
 	Cost          int64         // 50,000: what [Config.Weigh] makes of the arguments, one for each object
 	Light         int64         // 5,000: cost over which a request waits for its turn in the [Gate]
 	Objects       int           // 50,000: objects in an answer
-	Introspection int           // 50,000: objects about the schema in an answer
+	Introspection int           // 20,000: objects about the schema in an answer
 	Answer        int           // 24 MiB: size of an answer
 	Deadline      time.Duration // 10 s, the wait in the [Gate] included
 }
@@ -44,7 +44,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Cost, 50_000)
 	def(&l.Light, 5000)
 	def(&l.Objects, 50_000)
-	def(&l.Introspection, 50_000)
+	def(&l.Introspection, 20_000)
 	def(&l.Answer, 24<<20)
 	def(&l.Deadline, 10*time.Second)
 	return l
