@@ -1,22 +1,18 @@
 # What one does here. Everything needs Go and make; the targets that need more
 # say so and install it where they may.
-.PHONY: run build test unit stories forks fuzz bench lint contracts contracts-test needs clean
+.PHONY: run build test unit stories forks chaos fuzz bench lint contracts contracts-check contracts-long needs clean
 SHELL := /bin/bash
 
-FUZZTIME ?= 20s
-GO_FILES := go.mod go.sum $(shell find . -name '*.go' -not -path '*/node_modules/*' -not -name '*_test.go') $(shell find car protocol/abi sim owner node -name '*.csv' -o -name '*.json' -o -name '*.sql' -o -name '*.graphql' -o -name '*.map' 2>/dev/null)
+FUZZTIME ?= 10m
 
 ## run: build and start a whole world on this machine
-run: bin/sayso
+run: build
 	./bin/sayso
 
 ## build: build the binary
-build: bin/sayso
-
-bin/sayso: $(GO_FILES)
-	@mkdir -p bin
-	@echo "Building sayso. The first build compiles an Ethereum node as well and takes some minutes."
-	go build -o $@ ./cmd/sayso
+build:
+	@[ -x bin/sayso ] || echo "The first build compiles an Ethereum node as well and takes some minutes."
+	@go build -o bin/sayso ./cmd/sayso
 
 ## test: all tests, contracts and stories included
 test: needs
@@ -49,6 +45,10 @@ lint:
 ## contracts: compile the contracts and write their artefacts to protocol/abi
 contracts:
 	protocol/contracts/build.sh
+
+## contracts-long: the contracts' fuzz tests, a million runs each
+contracts-long:
+	protocol/contracts/test.sh --long
 
 ## contracts-check: compile the contracts and compare with the committed artefacts
 contracts-check:
