@@ -131,6 +131,7 @@ func (f *Follower) Step(ctx context.Context) error {
 
 func (f *Follower) step(ctx context.Context) error {
 	for {
+		asked := f.cfg.Clock.Now()
 		remote, err := f.cfg.Chain.Head(ctx)
 		if err == nil && !f.sure {
 			err = f.identify(ctx)
@@ -147,20 +148,19 @@ func (f *Follower) step(ctx context.Context) error {
 		}
 		if done {
 			f.began = time.Time{}
-			f.cfg.Registry.Looked(f.lookedAt(remote))
+			f.cfg.Registry.Looked(f.lookedAt(asked, remote))
 			return f.cfg.Clock.Mark()
 		}
 	}
 }
 
-// lookedAt is the time up to which a look at a head tells what stands. Where
-// blocks come all the time, that is the head's own.
-func (f *Follower) lookedAt(head chain.Block) time.Time {
-	now := f.cfg.Clock.Now()
-	if at := stamp(head); f.cfg.Registry.Confirmations() > 0 && at.Before(now) {
+// lookedAt is the time up to which a look at a head tells what stands: when it
+// was asked for. Where blocks come all the time, it is the head's own time.
+func (f *Follower) lookedAt(asked time.Time, head chain.Block) time.Time {
+	if at := stamp(head); f.cfg.Registry.Confirmations() > 0 && at.Before(asked) {
 		return at
 	}
-	return now
+	return asked
 }
 
 // converge moves the registry nearer to the remote head: back where its own head

@@ -402,6 +402,12 @@ func believe(t *testing.T, l lie, seed uint64, last bool) {
 	for range l.confirmations {
 		c.grow(0)
 	}
+	heals(t, f, truth)
+}
+
+// heals checks that a follower of a node that is honest again comes to the truth.
+func heals(t *testing.T, f, truth fixture) {
+	t.Helper()
 	for _, it := range []fixture{f, truth} {
 		it.wall.Advance(50 * time.Second)
 	}
