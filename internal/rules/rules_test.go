@@ -50,7 +50,7 @@ var floors = []struct {
 	{"sayso/protocol/follow", []string{"sayso", "sayso/owner/registry", "sayso/protocol/chain"}},
 	{"sayso/protocol/wallet", []string{"sayso", "sayso/owner/registry", "sayso/protocol/"}},
 	{"sayso/protocol/relay", []string{"sayso", "sayso/internal/", "sayso/protocol/abi", "sayso/protocol/chain"}},
-	{"sayso/car/door", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/car/dialect", "sayso/owner/"}},
+	{"sayso/car/door", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/car/dialect", "sayso/car/door", "sayso/owner/"}},
 	{"sayso/client", []string{"sayso", "sayso/internal/clock", "sayso/client", "sayso/owner/registry", "sayso/protocol/chain"}},
 	{"sayso/client/device", []string{"sayso", "sayso/internal/clock"}},
 	{"sayso/car/replay", []string{"sayso", "sayso/internal/clock", "sayso/car/catalogue", "sayso/client/device"}},
