@@ -21,7 +21,7 @@ type Config struct {
 	HTTP string `help:"Address to answer HTTP on: questions, tokens, the device door." default:"localhost:8480" name:"http"`
 	URL  string `help:"URL by which others reach this node [http://<http>]." name:"url"`
 
-	RPC           string        `help:"JSON-RPC URL of the chain to follow, or several with commas between them, which must agree; without it the node runs a chain of its own." name:"rpc"`
+	RPC           string        `help:"JSON-RPC URL of the chain to follow, or several with commas between them, of which two must agree; without it the node runs a chain of its own." name:"rpc"`
 	Contracts     string        `help:"JSON file of the contract addresses on that chain." type:"path"`
 	StartBlock    uint64        `help:"First block to index on that chain [0: the one in which the contracts appeared]." default:"0"`
 	Confirmations uint64        `help:"Blocks on top of a grant before it counts." default:"0"`

@@ -29,6 +29,7 @@ type liar struct {
 	honest  *fakeChain
 	head    *fakeBlock // the honest head when the lying began
 	forged  *fakeChain // a chain that is made up from there on, in which W was let in and X was not put out
+	still   *fakeChain // the chain as it was then
 	rnd     *rand.Rand
 	release chan struct{}
 }
@@ -304,7 +305,8 @@ func lies(t testing.TB) []lie {
 			}
 			l.forged.answer(q)
 		}},
-		{name: "stands still where blocks are final at once", agreed: true, calls: func(l *liar, q *call) {
+		{name: "knows no new block", agreed: true, calls: func(l *liar, q *call) { l.still.answer(q) }},
+		{name: "shows an old head", agreed: true, harmless: true, calls: func(l *liar, q *call) {
 			if q.text(0) == "latest" {
 				q.result = blockText(l.head)
 			}
@@ -336,20 +338,30 @@ func TestLies(t *testing.T) {
 	t.Logf("%d lies", len(lies(t)))
 }
 
-// believe tells a lie to a follower.
-func believe(t *testing.T, l lie, seed uint64, last bool) {
+// lieWorld is a chain on which X and Y were let in.
+func lieWorld(t testing.TB) *fakeChain {
 	c := newFakeChain()
 	c.every = 12
 	c.grow(0, emit(t, info.Registry, minted, n(1), n(1), common.Address{1}, "d"), permit(t, x, 0xc), permit(t, y, 0x30))
 	for range 4 {
 		c.grow(0)
 	}
-	liar := &liar{lie_: l.calls, take: l.requests, honest: c, head: c.head(), rnd: rand.New(rand.NewPCG(seed, 5)), release: make(chan struct{})}
-	liar.forged = c.copy()
-	liar.forged.every = 13
-	liar.forged.grow(8, permit(t, w, 0xfc))
-	liar.forged.grow(8, permit(t, z, 0xfc))
+	return c
+}
 
+func newLiar(t testing.TB, l lie, c *fakeChain, seed uint64) *liar {
+	it := &liar{lie_: l.calls, take: l.requests, honest: c, head: c.head(), rnd: rand.New(rand.NewPCG(seed, 5)), release: make(chan struct{})}
+	it.still, it.forged = c.copy(), c.copy()
+	it.forged.every = 13
+	it.forged.grow(8, permit(t, w, 0xfc))
+	it.forged.grow(8, permit(t, z, 0xfc))
+	return it
+}
+
+// believe tells a lie to a follower.
+func believe(t *testing.T, l lie, seed uint64, last bool) {
+	c := lieWorld(t)
+	liar := newLiar(t, l, c, seed)
 	var at Chain = c.serve(t, liar)
 	t.Cleanup(func() { close(liar.release) }) // before the server closes
 	if l.agreed && last {
@@ -403,6 +415,34 @@ func believe(t *testing.T, l lie, seed uint64, last bool) {
 		c.grow(0)
 	}
 	heals(t, f, truth)
+}
+
+// With two honest nodes beside the liar nobody notices anything: what stands is
+// known at every look.
+func TestOneLiarOfThree(t *testing.T) {
+	for i, l := range lies(t) {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
+			c := lieWorld(t)
+			liar := newLiar(t, l, c, uint64(i))
+			at := Agreed{c.serve(t, nil), c.serve(t, nil)}
+			at = slices.Insert(at, i%3, Chain(c.serve(t, liar)))
+			t.Cleanup(func() { close(liar.release) })
+			f, truth := follow(t, at), follow(t, c)
+			for round := range 4 {
+				for _, it := range []fixture{f, truth} {
+					it.wall.Advance(time.Duration(c.head().header.Time)*time.Second - time.Duration(it.wall.Now().Unix())*time.Second)
+					it.step(t)
+				}
+				if got, want := told(t, f.Registry, f.wall.Now()), told(t, truth.Registry, truth.wall.Now()); got != want {
+					t.Errorf("round %d:\n%s\nwant\n%s", round, got, want)
+				}
+				liar.begin()
+				c.grow(0, permit(t, z, uint64(round%2)*12), permit(t, x, 0))
+				c.grow(0)
+			}
+		})
+	}
 }
 
 // heals checks that a follower of a node that is honest again comes to the truth.
