@@ -187,6 +187,10 @@ func (s *story) close() {
 	if s.running != nil {
 		s.kill()
 	}
+	if s.chainRuns != nil {
+		s.chainRuns.cmd.Process.Kill()
+		<-s.chainRuns.ended
+	}
 	for i, p := range s.starts {
 		if text := p.last(); strings.TrimSpace(text) != "" {
 			s.t.Log(fmt.Sprintf("what start %d said on stderr: ...%s", i+1, text))
