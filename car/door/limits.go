@@ -168,6 +168,7 @@ func (g *Gate) reserve(n int64, proven bool) (release func(), err error) {
 	if !proven {
 		limit /= 4
 	}
+	n = min(n, limit) // one may always have it all
 	if g.reserved.Add(n) > limit {
 		g.reserved.Add(-n)
 		g.refused.Add(1)
@@ -176,15 +177,16 @@ func (g *Gate) reserve(n int64, proven bool) (release func(), err error) {
 	return func() { g.reserved.Add(-n) }, nil
 }
 
-// Large takes n bytes of the memory for large messages of proven senders, however
-// long it takes; it gives them back by release. Small messages take none.
+// Large takes n bytes of the memory for large messages of proven senders, waiting
+// up to half a minute; it gives them back by release. Small messages take none.
 func (g *Gate) Large(ctx context.Context, n int64) (release func(), err error) {
-	for {
+	const step = 20 * time.Millisecond
+	for tries := 0; ; tries++ {
 		release, err := g.reserve(n, true)
-		if err == nil {
-			return release, nil
+		if err == nil || tries >= int(30*time.Second/step) {
+			return release, err
 		}
-		t := time.NewTimer(20 * time.Millisecond)
+		t := time.NewTimer(step)
 		select {
 		case <-t.C:
 		case <-ctx.Done():

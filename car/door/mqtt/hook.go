@@ -25,7 +25,7 @@ func (h *hook) ID() string { return "door" }
 // Provides lists what mochi asks about.
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPacketRead, mochi.OnPacketEncode,
+	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnSessionEstablished, mochi.OnACLCheck, mochi.OnPacketRead, mochi.OnPacketEncode,
 		mochi.OnSubscribe, mochi.OnUnsubscribe, mochi.OnPublish, mochi.OnClientExpired:
 		return true
 	}
@@ -68,6 +68,14 @@ func (h *hook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 // OnConnectAuthenticate lets pass what OnConnect did.
 func (h *hook) OnConnectAuthenticate(cl *mochi.Client, _ packets.Packet) bool {
 	return sessionOf(cl) != nil
+}
+
+// OnSessionEstablished asks once more, since a block that came in between had
+// only the others judged again.
+func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
+	if err := h.s.cfg.Door.Paired(sessionOf(cl).device); err != nil {
+		h.s.cut(cl, packets.ErrNotAuthorized, sayso.MessageOf(err))
+	}
 }
 
 // OnPacketEncode tells a device in MQTT 5 what it may not do.

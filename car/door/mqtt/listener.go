@@ -233,8 +233,8 @@ func (c *conn) account(whole bool) error {
 		c.large()
 		c.large = nil
 	}
-	if !c.packet.body || c.large != nil {
-		return nil
+	if !c.packet.body || c.large != nil || c.packet.rest > int(c.s.broker.Options.Capabilities.MaximumPacketSize) {
+		return nil // of a packet that is too large mochi wants no more than the size
 	}
 	release, err := c.s.cfg.Door.Gate.Large(c.s.ctx, 2*int64(c.packet.rest))
 	c.large = release

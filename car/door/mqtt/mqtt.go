@@ -148,19 +148,19 @@ func (s *Server) Close() error {
 func (s *Server) watch() {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	last, n := s.cfg.Block(), 0
+	var last uint64
+	n := 0
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
 		}
-		n++
-		if block := s.cfg.Block(); block != last {
-			last = block
-		} else if n%int(10*time.Second/lookEvery) != 0 {
+		block := s.cfg.Block()
+		if n++; n > 1 && block == last && n%int(10*time.Second/lookEvery) != 0 {
 			continue
 		}
+		last = block
 		now := s.cfg.Door.Clock.Now()
 		for _, cl := range s.broker.Clients.GetByListener(listenerID) {
 			se := sessionOf(cl)
