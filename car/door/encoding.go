@@ -71,7 +71,11 @@ func (d *Door) decoded(body []byte, e encoding, limit int64, proven bool) (out [
 	if err == nil && int64(len(out)) > limit {
 		err = tooLarge
 	} else if err != nil {
-		err = &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message cannot be decompressed", Err: err}
+		why := "the message cannot be decompressed"
+		if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			why += fmt.Sprintf(": its window is over %d bytes", maxWindow)
+		}
+		err = &sayso.Error{Op: op, Fault: sayso.Invalid, Message: why, Err: err}
 	}
 	if err != nil {
 		release()
@@ -109,8 +113,5 @@ func (d *decoders) run(body []byte, e encoding, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	_, err := io.Copy(&buf, io.LimitReader(r, limit+1))
-	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
-		return nil, fmt.Errorf("its window is over %d bytes: %w", maxWindow, err)
-	}
 	return buf.Bytes(), err
 }

@@ -32,6 +32,11 @@ const BackfillHeader = "Sayso-Backfill"
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, err := d.message(w, r)
 	if err != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			// What is left of the body is read before the answer leaves (net/http),
+			// so it must not take long. A server that cannot set a deadline has its own.
+			_ = http.NewResponseController(w).SetReadDeadline(clock.System{}.Now().Add(Grace))
+		}
 		d.count(Result{}, err)
 		refuse(w, err)
 		return
@@ -151,6 +156,7 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, proven 
 		size = limit
 	}
 	if release, err = d.Gate.reserve(size, proven); err != nil {
+		w.Header().Set("Connection", "close") // the body is not read
 		return nil, nil, err
 	}
 	in := &steady{Reader: http.MaxBytesReader(w, r.Body, limit), deadline: http.NewResponseController(w).SetReadDeadline}
@@ -171,6 +177,7 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, proven 
 	case errors.As(err, &over):
 		return nil, nil, overLimit(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close") // the rest is not waited for
 		return nil, nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message came too slowly", Err: err}
 	}
 	return nil, nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message ended early", Err: err}
