@@ -192,6 +192,9 @@ func TestDecisionTimeNeverGoesBack(t *testing.T) {
 	if got := c.Now().Unix(); got != 20_000 {
 		t.Errorf("behind the head block: %d", got)
 	}
+	if got := c.Wall().Unix(); got != 10_000 {
+		t.Errorf("the wall time went with the head block: %d", got)
+	}
 }
 
 func TestEpochAtAndPairedAt(t *testing.T) {

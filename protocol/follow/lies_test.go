@@ -190,6 +190,7 @@ type lie struct {
 	confirmations uint64
 	agreed        bool
 	harmless      bool // nothing of it is believed, so that nothing is missed
+	silent        bool // it does not come to an end
 }
 
 func lies(t testing.TB) []lie {
@@ -275,9 +276,9 @@ func lies(t testing.TB) []lie {
 		{name: "answers nothing", requests: status(200, "")},
 		{name: "answers half of the JSON", requests: status(200, `{"jsonrpc":"2.0","id":1,"result":{"number":"0x5","hash":"0x12`)},
 		{name: "answers with text", requests: status(200, "<html>login</html>")},
-		{name: "is silent", requests: hold("")},
-		{name: "is silent about receipts", requests: hold("eth_getBlockReceipts")},
-		{name: "never ends its answer", requests: func(l *liar, w http.ResponseWriter, r *http.Request, _ []byte) bool {
+		{name: "is silent", silent: true, requests: hold("")},
+		{name: "is silent about receipts", silent: true, requests: hold("eth_getBlockReceipts")},
+		{name: "never ends its answer", silent: true, requests: func(l *liar, w http.ResponseWriter, r *http.Request, _ []byte) bool {
 			for r.Context().Err() == nil && l.lies() {
 				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
 					break
@@ -391,7 +392,11 @@ func believe(t *testing.T, l lie, seed uint64, last bool) {
 			it.wall.Advance(40 * time.Second)
 		}
 		truth.step(t)
-		if look(t, f, 300*time.Millisecond) != nil {
+		within := 20 * time.Second
+		if l.silent {
+			within = 300 * time.Millisecond
+		}
+		if look(t, f, within) != nil {
 			noticed = f.Trouble()
 		}
 		for who, set := range seen(f) {
