@@ -3,6 +3,8 @@
 //   node build.mjs          write what changed
 //   node build.mjs --check  write nothing; fail when a committed file differs from what the sources give
 //
+// Both fail when state would lie elsewhere than in what was deployed (layout.mjs).
+//
 // The same sources give the same bytes on every machine: the set of sources is src/ and what it imports, in sorted
 // order, under relative names; no metadata is appended. Compiling takes about 20 s, so the outcome is kept in cache/
 // under a hash of the compiler, its settings and all sources.
@@ -11,6 +13,8 @@ import {existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync} from 'n
 import {createRequire} from 'node:module';
 import {dirname, join, posix} from 'node:path';
 import {fileURLToPath} from 'node:url';
+
+import {compareLayouts} from './layout.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const outDir = join(here, '..', 'abi');
@@ -40,6 +44,9 @@ const WANTED = {
 
 // Contract -> the one whose code it runs as its own (RegistryAnnex): callers see one ABI, so its artefact has the union.
 const EXTENDED = {Registry: 'RegistryAnnex'};
+
+// Contracts whose state is in ordinary variables; they are not upgradeable.
+const PLAIN = {Account: 'src/Account.sol'};
 
 // Entries of both ABIs, once each, the constructor and fallback those of the first.
 function union(abi, more) {
@@ -100,8 +107,7 @@ function compile(sources) {
   return artefacts;
 }
 
-function build() {
-  const sources = gatherSources();
+function build(sources) {
   const hash = createHash('sha256')
     .update(JSON.stringify([solc.version(), settings, WANTED, sources]))
     .digest('hex');
@@ -116,8 +122,9 @@ function build() {
 }
 
 const check = process.argv.includes('--check');
-let differs = 0;
-for (const [name, {size, text}] of Object.entries(build())) {
+const sources = gatherSources();
+let differs = compareLayouts(solc, sources, PLAIN, check);
+for (const [name, {size, text}] of Object.entries(build(sources))) {
   const file = join(outDir, `${name}.json`);
   const same = existsSync(file) && readFileSync(file, 'utf8') === text;
   console.log(`${name.padEnd(20)} ${String(size).padStart(6)} bytes of code  ${same ? 'same' : 'differs'}`);
@@ -126,6 +133,6 @@ for (const [name, {size, text}] of Object.entries(build())) {
   else writeFileSync(file, text);
 }
 if (differs > 0) {
-  console.error(`${differs} artefact(s) in protocol/abi are not what the sources give; run protocol/contracts/build.sh`);
+  console.error(`${differs} committed file(s) are not what the sources give; run protocol/contracts/build.sh`);
   process.exit(1);
 }

@@ -1,5 +1,9 @@
 #!/bin/sh
-# Runs the forge tests against the artefacts in protocol/abi, after bringing these up to date. Arguments go to forge test.
+# Runs the forge tests against the artefacts in protocol/abi, after bringing these up to date. Other arguments go to forge.
+#
+#   test.sh              256 runs of each fuzz test; 10,000 where CI=true
+#   test.sh --long       1,000,000 runs, and long sequences for the invariants: hours
+#   test.sh --coverage   lines and branches of src/ that the tests reach, on unoptimised code
 set -eu
 cd "$(dirname "$0")"
 ./build.sh >/dev/null
@@ -9,4 +13,18 @@ case "$(uname -m)" in
   x86_64) arch=amd64 ;;
   *) arch=arm64 ;;
 esac
-exec "node_modules/@foundry-rs/forge-$os-$arch/bin/forge" test "$@"
+forge="node_modules/@foundry-rs/forge-$os-$arch/bin/forge"
+if [ "${CI:-}" = true ]; then
+  export FOUNDRY_PROFILE=ci
+fi
+case "${1:-}" in
+  --long)
+    shift
+    FOUNDRY_PROFILE=long exec "$forge" test "$@"
+    ;;
+  --coverage)
+    shift
+    COVERAGE=true exec "$forge" coverage --ir-minimum --no-match-coverage '^(test|node_modules)/' "$@"
+    ;;
+esac
+exec "$forge" test "$@"

@@ -30,6 +30,7 @@ interface Vm {
     function signP256(uint256 key, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
     function publicKeyP256(uint256 key) external view returns (uint256 x, uint256 y);
     function envOr(string calldata name, bool otherwise) external view returns (bool);
+    function toString(bytes calldata data) external pure returns (string memory);
     function getCode(string calldata path) external view returns (bytes memory);
     function toBase64URL(bytes calldata data) external pure returns (string memory);
     function readFile(string calldata path) external view returns (string memory);
