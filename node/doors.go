@@ -59,7 +59,8 @@ func (n *Node) aliases() (list []sayso.Address) {
 	return list
 }
 
-// contractSigned asks a contract account whether a signature is its own.
+// contractSigned asks a contract account whether a signature is its own. Of several
+// endpoints two must say so.
 func (n *Node) contractSigned(ctx context.Context, account common.Address, digest common.Hash, sig []byte) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
