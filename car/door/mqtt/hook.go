@@ -43,7 +43,9 @@ func (h *hook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 	if err != nil {
 		h.s.refused.Add(1)
 		h.s.cfg.Log.Debug("a device was not let in", "client", pk.Connect.ClientIdentifier, "remote", cl.Net.Remote, "error", err)
-		if !c.old {
+		if c.old {
+			code = oldCode(code)
+		} else {
 			code.Reason = sayso.MessageOf(err)
 		}
 		if werr := h.s.broker.SendConnack(cl, code, false, nil); werr != nil {
@@ -63,6 +65,20 @@ func (h *hook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 	h.s.accepted.Add(1)
 	h.s.connected.Add(1)
 	return nil
+}
+
+// oldCode is a code as CONNACK has it in MQTT 3.1.1 (section 3.2.2.3). Mochi
+// translates some.
+func oldCode(code packets.Code) packets.Code {
+	switch code.Code {
+	case packets.ErrClientIdentifierNotValid.Code:
+		return packets.Err3ClientIdentifierNotValid
+	case packets.ErrServerBusy.Code:
+		return packets.Err3ServerUnavailable
+	case packets.ErrBadUsernameOrPassword.Code:
+		return packets.ErrMalformedUsernameOrPassword
+	}
+	return packets.Err3NotAuthorized
 }
 
 // OnConnectAuthenticate lets pass what OnConnect did.

@@ -146,6 +146,9 @@ func TestForgedConnections(t *testing.T) {
 			if err == nil && version == 5 && (ack.ReasonCode < 0x80 || ack.Properties.ReasonString == "") {
 				t.Errorf("%s: code %#x %q", name, ack.ReasonCode, ack.Properties.ReasonString)
 			}
+			if err == nil && version == 4 && ack.ReasonCode != 2 && ack.ReasonCode != 4 && ack.ReasonCode != 5 {
+				t.Errorf("%s: code %#x", name, ack.ReasonCode)
+			}
 			if c != nil { // whoever goes on as if nothing had been said
 				_ = c.write(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, PacketID: 1, TopicName: car.topic("status"), Payload: car.speed(1)})
 				c.conn.Close()
