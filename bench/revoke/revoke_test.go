@@ -1,0 +1,242 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sayso"
+	"sayso/internal/clock"
+	"sayso/owner/registry"
+)
+
+var trials = flag.Int("trials", 200, "how many revocations")
+
+// Within is the longest that a refusal may take after its block, on a machine
+// that is busy with other tests as well.
+const within = 2 * time.Second
+
+// trial is one grant, and what became of its reads in one round.
+type trial struct {
+	vehicle  uint64
+	grantee  *grantee
+	read     func(ctx context.Context, token string) (allowed bool, err error)
+	token    string // of the vehicle
+	issued   time.Time
+	allowed  atomic.Uint64 // highest block that the node had seen before a read that was allowed
+	reads    atomic.Int64
+	revoked  uint64    // block
+	refused  time.Time // answer of the first read that was refused
+	failure  error
+	finished chan struct{}
+}
+
+// sights notes when each block was first there and first seen by the node.
+type sights struct {
+	mu         sync.Mutex
+	there, got map[uint64]time.Time
+}
+
+func (s *sights) note(list map[uint64]time.Time, last *uint64, head uint64, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for *last < head {
+		*last++
+		list[*last] = at
+	}
+}
+
+// watch polls the chain and the node's registry.
+func (s *sights) watch(ctx context.Context, w *world) {
+	var chainHead, nodeHead uint64
+	for ctx.Err() == nil {
+		if b, err := w.node.Client.Head(ctx); err == nil {
+			s.note(s.there, &chainHead, b.Number, clock.System{}.Now())
+		}
+		b, _ := w.node.Registry.Head()
+		s.note(s.got, &nodeHead, b.Number, clock.System{}.Now())
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (s *sights) at(list map[uint64]time.Time, block uint64) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return list[block]
+}
+
+// No read that begins once the node has seen a revocation's block is allowed,
+// whatever token it brings; the refusal comes within the bound.
+func TestRevocationIsDenial(t *testing.T) {
+	w := newWorld(t)
+	list := w.trials(t)
+	seen := &sights{there: map[uint64]time.Time{}, got: map[uint64]time.Time{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() { seen.watch(ctx, w) })
+	defer watching.Wait()
+	defer cancel()
+
+	var fromBlock, fromSight []time.Duration
+	var reads int64
+	began := clock.System{}.Now()
+	for done := 0; done < *trials; {
+		round := list[:min(len(list), *trials-done)]
+		w.round(t, round)
+		for _, r := range round {
+			done++
+			reads += r.reads.Load()
+			if r.allowed.Load() >= r.revoked {
+				t.Errorf("vehicle %d: a read was allowed after the node had seen block %d; the revocation is in block %d", r.vehicle, r.allowed.Load(), r.revoked)
+			}
+			there, got := seen.at(seen.there, r.revoked), seen.at(seen.got, r.revoked)
+			if there.IsZero() || got.IsZero() {
+				t.Fatalf("block %d was never seen", r.revoked)
+			}
+			fromBlock = append(fromBlock, r.refused.Sub(there))
+			fromSight = append(fromSight, r.refused.Sub(got))
+		}
+	}
+	slices.Sort(fromBlock)
+	slices.Sort(fromSight)
+	t.Logf("counted: %d revocations in %s, %d reads meanwhile, none allowed after its block was seen", len(fromBlock), clock.System{}.Now().Sub(began).Round(time.Second), reads)
+	t.Logf("counted: from the block to the first refused read: %s", summary(fromBlock))
+	t.Logf("counted: from the node's sight of the block to the first refused read: %s", summary(fromSight))
+	if worst := fromBlock[len(fromBlock)-1]; worst > within {
+		t.Errorf("the slowest refusal took %s, more than %s", worst, within)
+	}
+}
+
+// summary of sorted times.
+func summary(d []time.Duration) string {
+	at := func(q float64) time.Duration {
+		return d[min(len(d)-1, int(q*float64(len(d))))].Round(100 * time.Microsecond)
+	}
+	return fmt.Sprintf("p50 %s, p99 %s, max %s", at(0.5), at(0.99), at(1))
+}
+
+// round grants, waits until each trial reads, revokes, and waits until each is
+// refused.
+func (w *world) round(t *testing.T, round []*trial) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w.each(t, round, func(r *trial) error {
+		block, err := w.set(ctx, r.vehicle, r.grantee.address, granted, clock.System{}.Now().Add(time.Hour))
+		if err != nil {
+			return err
+		}
+		return w.api.Await(ctx, block)
+	})
+	w.each(t, round, func(r *trial) error {
+		if err := w.ready(ctx, r); err != nil {
+			return err
+		}
+		if ok, err := r.read(ctx, r.token); err != nil || !ok {
+			return fmt.Errorf("the read before the revocation: allowed %v, %w", ok, err)
+		}
+		r.allowed.Store(0)
+		r.reads.Store(0)
+		r.failure, r.finished = nil, make(chan struct{})
+		go w.readOn(ctx, r)
+		return nil
+	})
+	w.each(t, round, func(r *trial) error {
+		var err error
+		if r.revoked, err = w.set(ctx, r.vehicle, r.grantee.address, sayso.Permissions{}, time.Unix(0, 0)); err != nil {
+			return err
+		}
+		<-r.finished
+		return r.failure
+	})
+}
+
+// ready has a vehicle token that is good for a while.
+func (w *world) ready(ctx context.Context, r *trial) (err error) {
+	if (clock.System{}).Now().Sub(r.issued) < 5*time.Minute {
+		return nil
+	}
+	r.issued = clock.System{}.Now()
+	r.token, err = w.api.Exchange(ctx, r.grantee.developer, w.did(r.vehicle), granted)
+	return err
+}
+
+// readOn reads until it is refused.
+func (w *world) readOn(ctx context.Context, r *trial) {
+	defer close(r.finished)
+	for {
+		head, _ := w.node.Registry.Head()
+		ok, err := r.read(ctx, r.token)
+		switch {
+		case err != nil:
+			r.failure = err
+			return
+		case !ok:
+			r.refused = clock.System{}.Now()
+			return
+		}
+		r.reads.Add(1)
+		r.allowed.Store(max(r.allowed.Load(), head.Number))
+	}
+}
+
+// each does something for all trials at once.
+func (w *world) each(t *testing.T, round []*trial, do func(*trial) error) {
+	t.Helper()
+	errs := make(chan error, len(round))
+	for _, r := range round {
+		go func() { errs <- do(r) }()
+	}
+	var all error
+	for range round {
+		all = errors.Join(all, <-errs)
+	}
+	if all != nil {
+		t.Fatal(all)
+	}
+}
+
+// asks makes the read of a GraphQL endpoint. Allowed is the canary in the
+// answer; a refusal must not hold it.
+func (w *world) asks(path, query string) func(context.Context, string) (bool, error) {
+	return func(ctx context.Context, token string) (bool, error) {
+		answer, err := w.api.Ask(ctx, path, token, query, nil)
+		if err != nil {
+			return false, err
+		}
+		shown := strings.Contains(string(answer.Data), canary)
+		switch {
+		case len(answer.Errors) == 0 && shown:
+			return true, nil
+		case len(answer.Errors) > 0 && !shown && answer.Errors[0].Extensions["code"] == sayso.Denied.Code():
+			return false, nil
+		}
+		return false, fmt.Errorf("%s: neither the data nor a refusal: %s, %+v", path, answer.Data, answer.Errors)
+	}
+}
+
+// trades makes the read of the exchange.
+func (w *world) trades(developer string, vehicle uint64) func(context.Context, string) (bool, error) {
+	return func(ctx context.Context, _ string) (bool, error) {
+		_, err := w.api.Exchange(ctx, developer, w.did(vehicle), granted)
+		if err != nil && sayso.FaultOf(err) == sayso.Denied {
+			return false, nil
+		}
+		return err == nil, err
+	}
+}
+
+var granted = sayso.PermissionSet(sayso.NonLocationHistory)
+
+func (w *world) did(vehicle uint64) sayso.DID { return didOf(w.node.Registry.Chain(), vehicle) }
+
+func didOf(at registry.ChainInfo, vehicle uint64) sayso.DID {
+	return sayso.NFT(at.ID, at.Vehicle, vehicle)
+}
