@@ -21,6 +21,8 @@ type Call struct {
 	full      [][]byte // the answer so far: full segments, and the one that is written
 	buf       []byte
 	written   int // bytes in full
+	key       string
+	reserved  int64 // room for the answer, of the gate
 	path      []step
 	errors    gqlerror.List
 	values    int  // in arguments
@@ -83,9 +85,9 @@ func (c *Call) run(root *object, fields []*Field) {
 }
 
 // stop ends the answer with an error.
-func (c *Call) stop(message string) bool {
+func (c *Call) stop(fault sayso.Fault, message string) bool {
 	if !c.over {
-		c.Fail(sayso.Fail(sayso.TooLarge, "graphql", message))
+		c.Fail(sayso.Fail(fault, "graphql", message))
 		c.over = true
 	}
 	return false
@@ -96,13 +98,13 @@ func (c *Call) counted() bool {
 	limits := &c.server.cfg.Limits
 	if c.inside {
 		if c.described++; c.described > limits.Introspection {
-			return c.stop("the answer tells too much of the schema; ask for less")
+			return c.stop(sayso.TooLarge, "the answer tells too much of the schema; ask for less")
 		}
 	} else if c.objects++; c.objects > limits.Objects {
-		return c.stop("the answer has too many objects; ask for fewer")
+		return c.stop(sayso.TooLarge, "the answer has too many objects; ask for fewer")
 	}
 	if c.size() > limits.Answer {
-		return c.stop("the answer is too long; ask for less")
+		return c.stop(sayso.TooLarge, "the answer is too long; ask for less")
 	}
 	return !c.over
 }
@@ -233,10 +235,9 @@ func (c *Call) list(elem *ast.Type, f *Field, v any) bool {
 		c.path = append(c.path, step{index: i})
 		ok := c.value(elem, f, e)
 		c.path = c.path[:len(c.path)-1]
-		if !ok {
+		if !ok || !c.turnPage() {
 			return false
 		}
-		c.turnPage()
 	}
 	c.buf = append(c.buf, ']')
 	return true

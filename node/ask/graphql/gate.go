@@ -12,13 +12,16 @@ import (
 // Every request takes a place. A caller may hold as many as are still free, and
 // no more than Each, so that one caller alone never takes the last half.
 // Requests that cost much then wait for one of Heavy turns, which callers get
-// one after the other, whoever asks most.
+// one after the other, whoever asks most. Answers that are long, and stay until
+// slow clients have read them, share Bytes in the way of the places.
 type Gate struct {
 	cfg GateConfig
 
 	mu      sync.Mutex
 	total   int
 	held    map[string]int
+	bytes   int64            // of long answers
+	answers map[string]int64 // the same by caller
 	heavy   int
 	waiting map[string][]chan struct{} // by caller, first come first
 	order   []string                   // the callers that wait, the next one first
@@ -26,9 +29,10 @@ type Gate struct {
 
 // GateConfig holds the bounds; zero values mean the defaults in the comments.
 type GateConfig struct {
-	All   int // 512: requests of all callers
-	Each  int // 128: requests of one caller
-	Heavy int // one less than there are processors, at least one: costly requests that run at once
+	All   int   // 512: requests of all callers
+	Each  int   // 128: requests of one caller
+	Heavy int   // one less than there are processors, at least one: costly requests that run at once
+	Bytes int64 // 96 MiB: of long answers
 }
 
 // NewGate opens a gate.
@@ -36,7 +40,8 @@ func NewGate(cfg GateConfig) *Gate {
 	def(&cfg.All, 512)
 	def(&cfg.Each, 128)
 	def(&cfg.Heavy, max(1, runtime.GOMAXPROCS(0)-1))
-	return &Gate{cfg: cfg, held: map[string]int{}, waiting: map[string][]chan struct{}{}}
+	def(&cfg.Bytes, 96<<20)
+	return &Gate{cfg: cfg, held: map[string]int{}, answers: map[string]int64{}, waiting: map[string][]chan struct{}{}}
 }
 
 // enter takes a place for a caller; false means that there is none. A place
@@ -59,6 +64,21 @@ func (g *Gate) leave(caller string) {
 	if g.held[caller]--; g.held[caller] == 0 {
 		delete(g.held, caller)
 	}
+}
+
+// reserve takes room for so many more bytes of a long answer; false means that
+// there is none. What was taken is given back with a negative number.
+func (g *Gate) reserve(caller string, n int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n > 0 && g.answers[caller]+n > g.cfg.Bytes-g.bytes {
+		return false
+	}
+	g.bytes += n
+	if g.answers[caller] += n; g.answers[caller] == 0 {
+		delete(g.answers, caller)
+	}
+	return true
 }
 
 // turn waits until a costly request may run and returns what ends it, or the

@@ -154,9 +154,9 @@ func decode(text []byte, into any) error {
 func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, key string, op *ast.OperationDefinition, variables map[string]any) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Limits.Deadline)
 	defer cancel()
-	c := &Call{Context: ctx, Caller: caller, server: s, variables: variables, buf: s.segment()}
+	c := &Call{Context: ctx, Caller: caller, server: s, key: key, variables: variables, buf: s.segment()}
 	defer c.release()
-	s.guarded(c, func() { s.answer(c, op, key) })
+	s.guarded(c, func() { s.answer(c, op) })
 	errs := []byte(nil)
 	if len(c.errors) > 0 {
 		var err error
@@ -169,8 +169,8 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, key
 	}
 	c.buf = append(c.buf, '}')
 	w.Header().Set("Content-Length", strconv.Itoa(len(errs)+c.size()))
-	if c.size() > 16*segment {
-		defer bounded(w)()
+	if c.size() > long {
+		defer bounded(w, s.cfg.Limits.Writing)()
 	}
 	w.Write(errs)
 	for _, part := range append(c.full, c.buf) {
@@ -180,13 +180,10 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, key
 	}
 }
 
-// slowest is how long a client may take to read a long answer.
-const slowest = time.Minute
-
 // bounded ends the writing of a long answer to a client that does not read it.
-func bounded(w http.ResponseWriter) (done func()) {
+func bounded(w http.ResponseWriter, within time.Duration) (done func()) {
 	control := http.NewResponseController(w)
-	if control.SetWriteDeadline(clock.System{}.Now().Add(slowest)) != nil {
+	if control.SetWriteDeadline(clock.System{}.Now().Add(within)) != nil {
 		return func() {}
 	}
 	return func() {
@@ -197,7 +194,7 @@ func bounded(w http.ResponseWriter) (done func()) {
 }
 
 // answer runs the operation if it does not cost too much.
-func (s *Server) answer(c *Call, op *ast.OperationDefinition, key string) {
+func (s *Server) answer(c *Call, op *ast.OperationDefinition) {
 	root := s.types["Query"]
 	fields := c.collect(root, []ast.SelectionSet{op.SelectionSet})
 	cost := c.weigh(root, fields) + int64(c.values)
@@ -209,7 +206,7 @@ func (s *Server) answer(c *Call, op *ast.OperationDefinition, key string) {
 		c.refuse("operation costs %d, which exceeds the limit of %d: ask for fewer intervals, signals or entries, or for less time", cost, limit)
 		return
 	case cost > s.cfg.Limits.Light:
-		done, err := s.cfg.Gate.turn(c.Context, key)
+		done, err := s.cfg.Gate.turn(c.Context, c.key)
 		if err != nil {
 			c.Fail(err)
 			c.buf = append(c.buf, "null"...)

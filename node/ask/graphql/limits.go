@@ -28,6 +28,7 @@ type Limits struct {
 	Introspection int           // 20,000: objects about the schema in an answer
 	Answer        int           // 24 MiB: size of an answer
 	Deadline      time.Duration // 10 s, the wait in the [Gate] included
+	Writing       time.Duration // 30 s: to write an answer of over 1 MiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -47,6 +48,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Introspection, 20_000)
 	def(&l.Answer, 24<<20)
 	def(&l.Deadline, 10*time.Second)
+	def(&l.Writing, 30*time.Second)
 	return l
 }
 
