@@ -17,6 +17,7 @@ import (
 type settings struct {
 	seconds float64
 	only    string
+	conns   int
 	dir     string
 	profile string
 }
@@ -24,7 +25,8 @@ type settings struct {
 func main() {
 	var s settings
 	flag.Float64Var(&s.seconds, "seconds", 2, "how long each load lasts")
-	flag.StringVar(&s.only, "only", "", "measure only what has this in its name")
+	flag.StringVar(&s.only, "only", "", "measure only what has this in its name; =NAME: what is called so")
+	flag.IntVar(&s.conns, "connections", 0, "measure only with so many connections; 0 for all")
 	flag.StringVar(&s.dir, "dir", filepath.Join("bench", "out"), "folder on the disk to measure; results.jsonl goes there too")
 	flag.StringVar(&s.profile, "profile", "", "write profiles of the door into this folder: CPU, and what was allocated so far")
 	generator := flag.Bool("generate", false, "be the load (the program calls itself so)")
@@ -76,7 +78,7 @@ func run(ctx context.Context, s settings) error {
 		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), s.dir, others())
 	d := time.Duration(s.seconds * float64(time.Second))
 	for _, l := range loads(dir, s) {
-		if !strings.Contains(l.name, s.only) {
+		if !s.wanted(l) {
 			continue
 		}
 		debug.FreeOSMemory()
@@ -102,6 +104,11 @@ func run(ctx context.Context, s settings) error {
 	}
 	r.print()
 	return nil
+}
+
+func (s *settings) wanted(l load) bool {
+	name, whole := strings.CutPrefix(s.only, "=")
+	return (s.conns == 0 || s.conns == l.conns) && (l.name == name || !whole && strings.Contains(l.name, name))
 }
 
 // loads are the writing loads, each after what it is compared with.

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,11 +15,16 @@ import (
 type applying struct {
 	v       *Vault
 	batch   *pebble.Batch
+	rows    []row
+	room    []byte // the rows' keys, and the values that are in no frame
 	touched map[owner]*touchedLatest
 	erased  map[owner][]uint32 // key slots to destroy
 	key     []byte
 	value   []byte
 }
+
+// row is what comes into the batch. No two of a group have the same key.
+type row struct{ key, value []byte }
 
 // touchedLatest are latest values that the group changes.
 type touchedLatest struct {
@@ -33,8 +39,35 @@ func (v *Vault) newApplying() *applying {
 // begin starts a group.
 func (a *applying) begin() {
 	a.batch = a.v.db.NewBatch()
+	a.room = a.room[:0]
 	clear(a.touched)
 	clear(a.erased)
+}
+
+// set puts a row in. The value must stay as it is until the group is committed.
+func (a *applying) set(key, value []byte) {
+	a.rows = append(a.rows, row{a.copied(key), value})
+}
+
+// copied is a copy that stays until the next group.
+func (a *applying) copied(b []byte) []byte {
+	at := len(a.room)
+	a.room = append(a.room, b...)
+	return a.room[at:len(a.room):len(a.room)]
+}
+
+// sorted puts the rows so far into the batch in the order of their keys, in
+// which Pebble finds the place of each near that of the one before.
+func (a *applying) sorted() error {
+	slices.SortFunc(a.rows, func(x, y row) int { return bytes.Compare(x.key, y.key) })
+	for i := range a.rows {
+		if err := a.batch.Set(a.rows[i].key, a.rows[i].value, nil); err != nil {
+			return err
+		}
+	}
+	clear(a.rows)
+	a.rows = a.rows[:0]
+	return nil
 }
 
 // add takes a record in. It is the same in normal work and in recovery; it
@@ -62,18 +95,14 @@ func (a *applying) add(rec *record) error {
 			}
 		}
 		a.key = p.append(a.key[:0])
-		if err := a.batch.Set(a.key, p.sealed, nil); err != nil {
-			return err
-		}
+		a.set(a.key, p.sealed)
 	}
-	a.value = locator
 	a.key = seqKey(a.key[:0], rec.seq)
-	if err := a.batch.Set(a.key, locator, nil); err != nil {
-		return err
-	}
+	a.set(a.key, a.copied(locator))
 	a.key = idemKey(a.key[:0], rec.key)
-	a.value = append(binary.BigEndian.AppendUint64(a.value[:0], rec.seq), rec.body[:]...)
-	return a.batch.Set(a.key, a.value, nil)
+	a.value = append(binary.BigEndian.AppendUint64(locator[:0], rec.seq), rec.body[:]...)
+	a.set(a.key, a.copied(a.value))
+	return nil
 }
 
 // raise takes the readings of a part into the latest values.
@@ -109,6 +138,9 @@ func (a *applying) raise(p *part) error {
 
 // erase forgets what the group and the engine have of an owner.
 func (a *applying) erase(rec *record) error {
+	if err := a.sorted(); err != nil {
+		return err
+	}
 	delete(a.touched, rec.owner)
 	a.erased[rec.owner] = append(a.erased[rec.owner], rec.slots...)
 	for _, kind := range dataKinds {
@@ -140,9 +172,10 @@ func (a *applying) commit(at position) error {
 		if err := a.v.keys.seal(k, a.value, a.key); err != nil {
 			return err
 		}
-		if err := a.batch.Set(a.key, a.value, nil); err != nil {
-			return err
-		}
+		a.set(a.key, a.copied(a.value))
+	}
+	if err := a.sorted(); err != nil {
+		return err
 	}
 	a.value = encodeApplied(a.value[:0], at)
 	if err := a.batch.Set(metaApplied, a.value, nil); err != nil {

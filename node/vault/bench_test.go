@@ -193,13 +193,20 @@ func BenchmarkNewKey(b *testing.B) {
 	if err := v.db.Compact(context.Background(), []byte{kindKey}, []byte{kindKey + 1}, true); err != nil {
 		b.Fatal(err)
 	}
-	n := uint64(0)
+	k, err := v.openKnown()
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, n := &pending{}, uint64(0)
 	for b.Loop() {
 		n++
-		binary.BigEndian.PutUint64(key[:], n*0xbf58476d1ce4e5b9)
-		if _, _, ok, err := v.known(key); ok || err != nil {
-			b.Fatal(ok, err)
+		binary.BigEndian.PutUint64(p.key[:], n*0xbf58476d1ce4e5b9)
+		if old, err := k.find(p); old || err != nil {
+			b.Fatal(old, err)
 		}
+	}
+	if err := k.close(); err != nil {
+		b.Fatal(err)
 	}
 	if err := v.Close(); err != nil {
 		b.Fatal(err)

@@ -2,13 +2,8 @@ package vault
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"sayso"
 )
@@ -58,21 +53,10 @@ func (v *Vault) begin(d *Deposit) (wait func(context.Context) (Kept, error), err
 		kind: frameDeposit, key: keyOf(&d.Envelope), body: [16]byte(d.Body[:16]),
 		owner: owner{d.Vehicle, d.Epoch}, source: d.Envelope.Source, done: make(chan struct{}),
 	}
+	body := p.body
 	first, mine := v.enter(p)
 	if !mine {
-		body := p.body
 		return func(ctx context.Context) (Kept, error) { return v.repeated(ctx, first, body) }, nil
-	}
-	seq, body, ok, err := v.known(p.key)
-	switch {
-	case err != nil:
-		v.finish(p, 0, err)
-		return nil, err
-	case ok:
-		asked := p.body
-		p.body = body // whoever waits compares with what is kept
-		v.finish(p, seq, nil)
-		return func(ctx context.Context) (Kept, error) { return v.repeated(ctx, p, asked) }, nil
 	}
 	p.encode(d)
 	if n := len(*p.buf) + frameTail; n > maxRecord || int64(n)+segmentHead+endSize > v.cfg.SegmentBytes {
@@ -87,6 +71,9 @@ func (v *Vault) begin(d *Deposit) (wait func(context.Context) (Kept, error), err
 	return func(ctx context.Context) (Kept, error) {
 		if err := v.wait(ctx, opCommit, p); err != nil {
 			return Kept{}, err
+		}
+		if p.old {
+			return v.repeated(ctx, p, body)
 		}
 		return Kept{Seq: p.seq}, nil
 	}, nil
@@ -127,27 +114,6 @@ func (v *Vault) finish(p *pending, seq uint64, err error) {
 	p.seq, p.err = seq, err
 	p.release()
 	close(p.done)
-}
-
-// known looks a key up among what is applied.
-func (v *Vault) known(key [16]byte) (seq uint64, body [16]byte, ok bool, err error) {
-	var lower, upper [18]byte
-	low := idemKey(lower[:0], key)
-	it, err := v.db.NewIter(&pebble.IterOptions{
-		LowerBound: low, UpperBound: append(append(upper[:0], low...), 0), KeyTypes: pebble.IterKeyTypePointsOnly, UseL6Filters: true,
-	})
-	if err != nil {
-		return 0, body, false, fmt.Errorf("vault: idempotency key: %w", err)
-	}
-	if it.SeekPrefixGE(low) {
-		if val := it.Value(); len(val) == 24 {
-			seq, ok = binary.BigEndian.Uint64(val), true
-			copy(body[:], val[8:])
-		} else {
-			err = errShort
-		}
-	}
-	return seq, body, ok, errors.Join(err, it.Error(), it.Close())
 }
 
 // enqueue hands a record to the writer.

@@ -108,6 +108,7 @@ type pending struct {
 
 	size int64         // counted as waiting
 	done chan struct{} // closed when seq or err is set
+	old  bool          // its key was there before, with seq and body
 	seq  uint64
 	err  error
 }

@@ -37,6 +37,9 @@ func (v *Vault) write() {
 			v.refuse(list, err)
 			continue
 		}
+		if list = v.unknown(list); len(list) == 0 {
+			continue
+		}
 		out, b, err := v.writeGroup(list, buf[:0])
 		if buf = b; cap(buf) > 4*groupBytes {
 			buf = nil
