@@ -19,11 +19,11 @@ import (
 )
 
 // overMQTT opens the MQTT door beside the other one.
-func (w *world) overMQTT() (address string) {
+func (w *world) overMQTT(connections int) (address string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.must(err)
 	s, err := mqtt.New(mqtt.Config{
-		Door: w.front.Door, Log: slog.New(slog.DiscardHandler), Home: home, Token: w.front.DeviceToken, Connections: 100,
+		Door: w.front.Door, Log: slog.New(slog.DiscardHandler), Home: home, Token: w.front.DeviceToken, Connections: connections,
 		Block: func() uint64 { b, _ := w.registry.Head(); return b.Number },
 	})
 	w.must(err)
@@ -83,7 +83,7 @@ func TestForgedMessagesOverMQTT(t *testing.T) {
 	delete(tokens, "the token without the word") // is right here
 	device := strings.TrimPrefix(w.deviceLogin("device"), "Bearer ")
 	w.fold(func(tx *registry.Tx) { tx.DeleteDevice(12) })
-	address := w.overMQTT()
+	address := w.overMQTT(100)
 	n := 0
 	for name, l := range tokens {
 		for _, who := range []string{"device", "unpaired", "elsewhere", "taken out", "moved on", "to be removed", "owner", "eve"} {

@@ -1,0 +1,261 @@
+package front_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sayso/car/door"
+	"sayso/car/door/mqtt"
+	"sayso/owner/registry"
+)
+
+// herd is many devices that send as fast as they are answered.
+type herd struct {
+	w       *world
+	devices []string // names
+	tokens  []string
+	n       atomic.Int64
+}
+
+// newHerd registers devices in a vehicle each.
+func newHerd(w *world, size int) *herd {
+	h := &herd{w: w}
+	w.fold(func(tx *registry.Tx) {
+		for i := range size {
+			name := fmt.Sprint("herd ", i)
+			h.devices = append(h.devices, name)
+			id := uint64(20_000 + i)
+			since := bought[1].Unix()
+			tx.PutVehicle(registry.Vehicle{ID: id, Owners: []registry.Ownership{{Owner: account("owner"), From: since, Block: tx.Block.Number}}})
+			tx.PutDevice(registry.Device{ID: id, Manufacturer: 1, Address: account(name), Owner: account("owner"), Pairings: []registry.Pairing{{Vehicle: id, From: since}}})
+		}
+	})
+	for _, name := range h.devices {
+		h.tokens = append(h.tokens, strings.TrimPrefix(w.deviceLogin(name), "Bearer "))
+	}
+	return h
+}
+
+// event is a message that was not sent before.
+func (h *herd) event() []byte {
+	return fmt.Appendf(nil, `{"id":"e%d","data":%s}`, h.n.Add(1), measured)
+}
+
+// tally is what became of the messages of some time.
+type tally struct {
+	kept, refused, wrong atomic.Int64
+	mu                   sync.Mutex
+	waits                []time.Duration
+	took                 time.Duration
+}
+
+func (t *tally) rate() float64 { return float64(t.kept.Load()) / t.took.Seconds() }
+
+func (t *tally) p99() time.Duration {
+	if len(t.waits) == 0 {
+		return 0
+	}
+	slices.Sort(t.waits)
+	return t.waits[len(t.waits)*99/100].Round(time.Millisecond)
+}
+
+// each sends over connection i; it calls ready when it is connected, and stops
+// when the channel that this answers says so.
+type each func(i int, t *tally, ready func(connected bool) *atomic.Bool)
+
+// run has connections send for a while, all from the same moment.
+func (h *herd) run(conns int, d time.Duration, send each) *tally {
+	var t tally
+	var stop atomic.Bool
+	var connecting, sending sync.WaitGroup
+	start := make(chan struct{})
+	connecting.Add(conns)
+	for i := range conns {
+		sending.Go(func() {
+			send(i, &t, func(connected bool) *atomic.Bool {
+				if !connected {
+					t.wrong.Add(1)
+				}
+				connecting.Done()
+				<-start
+				return &stop
+			})
+		})
+	}
+	connecting.Wait()
+	began := time.Now()
+	time.AfterFunc(d, func() { stop.Store(true) })
+	close(start)
+	sending.Wait()
+	t.took = time.Since(began)
+	return &t
+}
+
+// overHTTP sends again at once whatever the answer says.
+func (h *herd) overHTTP(i int, t *tally, ready func(bool) *atomic.Bool) {
+	conn, err := net.Dial("tcp", h.w.server.Listener.Addr().String())
+	stop := ready(err == nil)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	k := i % len(h.devices)
+	var waits []time.Duration
+	for !stop.Load() {
+		body := h.event()
+		at := time.Now()
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", door.Path, h.tokens[k], len(body), body); err != nil {
+			t.wrong.Add(1)
+			return
+		}
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.wrong.Add(1)
+			return
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		switch {
+		case res.StatusCode == 200:
+			t.kept.Add(1)
+			waits = append(waits, time.Since(at))
+		case res.StatusCode == 503 && res.Header.Get("Retry-After") == "1":
+			t.refused.Add(1)
+		default:
+			t.wrong.Add(1)
+		}
+	}
+	t.mu.Lock()
+	t.waits = append(t.waits, waits...)
+	t.mu.Unlock()
+}
+
+// overMQTT is the same in MQTT 3.1.1, where nobody is refused but made to wait.
+func (h *herd) overMQTT(address string) each {
+	return func(i int, t *tally, ready func(bool) *atomic.Bool) {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			ready(false)
+			return
+		}
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		user, topic := account(h.devices[i]).String(), mqtt.Topic(account(h.devices[i]).String())
+		text := func(s string) string { return string([]byte{byte(len(s) >> 8), byte(len(s))}) + s }
+		letIn := h.exchange(conn, in, 0x10, text("MQTT")+"\x04\xc2\x00\x3c"+text(user)+text(user)+text(h.tokens[i]), "\x20\x02\x00\x00")
+		stop := ready(letIn)
+		if !letIn {
+			return
+		}
+		var waits []time.Duration
+		for !stop.Load() {
+			at := time.Now()
+			if !h.exchange(conn, in, 0x32, text(topic)+"\x00\x07"+string(h.event()), "\x40\x02\x00\x07") {
+				t.wrong.Add(1)
+				return
+			}
+			t.kept.Add(1)
+			waits = append(waits, time.Since(at))
+		}
+		t.mu.Lock()
+		t.waits = append(t.waits, waits...)
+		t.mu.Unlock()
+	}
+}
+
+func (h *herd) exchange(out io.Writer, in io.Reader, kind byte, rest, want string) bool {
+	packet := []byte{kind}
+	for n := len(rest); ; n >>= 7 {
+		if n < 128 {
+			packet = append(packet, byte(n))
+			break
+		}
+		packet = append(packet, byte(n)|0x80)
+	}
+	if _, err := out.Write(append(packet, rest...)); err != nil {
+		return false
+	}
+	got := make([]byte, len(want))
+	_, err := io.ReadFull(in, got)
+	return err == nil && string(got) == want
+}
+
+// resident is the memory that the process has, in MiB; 0 where that is not told.
+func resident() int {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int
+	if _, err := fmt.Fscan(bytes.NewReader(text), &size, &pages); err != nil {
+		return 0
+	}
+	return pages * os.Getpagesize() >> 20
+}
+
+// At ten times the load what is kept stays as much, the rest is told when to come
+// again, and memory stays bounded. The rates are printed, not asserted: they
+// belong to the machine, and the senders have their share of it.
+func TestOverload(t *testing.T) {
+	w := newWorld(t)
+	const usual, places, tenfold, lasts = 32, 64, 320, 800 * time.Millisecond
+	w.front.Door.Gate = door.NewGate(places, 64<<20)
+	h := newHerd(w, tenfold)
+	address := w.overMQTT(tenfold)
+	goroutines := runtime.NumGoroutine()
+	before := resident()
+	most := before
+	watch, done := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for watch.Err() == nil {
+			most = max(most, resident())
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	for name, send := range map[string]each{"HTTP": h.overHTTP, "MQTT": h.overMQTT(address)} {
+		h.run(tenfold, lasts, send) // so that every vehicle has its key, and every connection was opened once
+		normal := h.run(usual, lasts, send)
+		flood := h.run(tenfold, lasts, send)
+		again := h.run(usual, lasts/3, send)
+		t.Logf("%s: %d connections: %.0f/s, p99 %s; %d connections: %.0f/s (%.0f %%), p99 %s, %d refused; afterwards %.0f/s",
+			name, usual, normal.rate(), normal.p99(), tenfold, flood.rate(), 100*flood.rate()/normal.rate(), flood.p99(), flood.refused.Load(), again.rate())
+		for _, tally := range []*tally{normal, flood, again} {
+			if tally.wrong.Load() > 0 || tally.kept.Load() == 0 {
+				t.Errorf("%s: %d kept, %d refused, %d answers of another kind", name, tally.kept.Load(), tally.refused.Load(), tally.wrong.Load())
+			}
+		}
+		if normal.refused.Load()+again.refused.Load() > 0 {
+			t.Errorf("%s: %d refused without need", name, normal.refused.Load()+again.refused.Load())
+		}
+	}
+	done()
+	watching.Wait()
+	t.Logf("memory: %d MiB before, %d MiB at most, senders included", before, most)
+	if most > before+400 {
+		t.Errorf("memory grew from %d to %d MiB", before, most)
+	}
+	if n, _ := w.front.Door.Gate.Busy(); n != 0 {
+		t.Errorf("%d still under way", n)
+	}
+	for i := 0; runtime.NumGoroutine() > goroutines+20; i++ {
+		if i == 300 {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
+		}
+		w.server.CloseClientConnections()
+		time.Sleep(10 * time.Millisecond)
+	}
+}
