@@ -79,6 +79,9 @@ func parseToken(s string) (*big.Int, error) {
 	if s == "" || len(s) > 78 || strings.Trim(s, "0123456789") != "" {
 		return nil, fmt.Errorf("the token id %q is not a decimal number", s)
 	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return new(big.Int).SetUint64(n), nil
+	}
 	n, _ := new(big.Int).SetString(s, 10)
 	if n.BitLen() > 256 {
 		return nil, fmt.Errorf("the token id %q is over 256 bits", s)

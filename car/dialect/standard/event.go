@@ -31,7 +31,7 @@ func (d *decoder) event(n int) {
 	if d.cursor.Err() != nil {
 		return
 	}
-	at, untimed := timeOf(timestamp)
+	at, untimed := d.time(timestamp)
 	refuse := func(name, reason string) {
 		d.builder.Reject(name, reason)
 		if untimed == nil {

@@ -14,6 +14,7 @@
 package standard
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"time"
@@ -64,6 +65,14 @@ type decoder struct {
 	cursor              *jsonscan.Cursor
 	builder             *message.Builder
 	vin, status, events bool
+	moment              moment
+}
+
+// moment is the last timestamp that was read: most signals of a message have
+// the same.
+type moment struct {
+	text []byte
+	at   time.Time
 }
 
 // payload walks over the object. Of members with the same name the first
@@ -168,7 +177,7 @@ func (d *decoder) signal(n int) {
 	if d.cursor.Err() != nil {
 		return
 	}
-	at, untimed := timeOf(timestamp)
+	at, untimed := d.time(timestamp)
 	refuse := func(name, reason string) {
 		d.builder.Reject(name, reason)
 		if untimed == nil {
@@ -214,7 +223,7 @@ func (d *decoder) value(s *catalogue.Signal, at time.Time, v member) (reason str
 	case v.kind == jsonscan.None || v.kind == jsonscan.Null:
 		return "no value"
 	case s.Kind == sayso.Number && (v.kind == jsonscan.Number || v.kind == jsonscan.String):
-		f, err := number(v.raw)
+		f, err := v.float()
 		if err != nil {
 			return err.Error()
 		}
@@ -280,7 +289,7 @@ func (m member) number(name string, to *float64) (err error) {
 	if m.kind != jsonscan.Number {
 		return fmt.Errorf("want a number as %s, got %s", name, m.kind)
 	}
-	*to, err = number(m.raw)
+	*to, err = m.float()
 	return err
 }
 
@@ -293,16 +302,26 @@ func (m member) optional(name string, to *float64) error {
 	return m.number(name, to)
 }
 
-// number reads a number in the syntax of JSON.
-func number(digits []byte) (float64, error) {
-	if !jsonscan.IsNumber(digits) {
-		return 0, fmt.Errorf("%q is not a number", message.Clip(string(digits)))
+// float reads a number, or a text that is one in the syntax of JSON.
+func (m member) float() (float64, error) {
+	if m.kind != jsonscan.Number && !jsonscan.IsNumber(m.raw) {
+		return 0, fmt.Errorf("%q is not a number", message.Clip(string(m.raw)))
 	}
-	f, err := strconv.ParseFloat(string(digits), 64)
+	f, err := strconv.ParseFloat(string(m.raw), 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s is too large", message.Clip(string(digits)))
+		return 0, fmt.Errorf("%s is too large", message.Clip(string(m.raw)))
 	}
 	return f, nil
+}
+
+func (d *decoder) time(m member) (at time.Time, err error) {
+	if m.kind == jsonscan.String && len(m.raw) > 0 && bytes.Equal(m.raw, d.moment.text) {
+		return d.moment.at, nil
+	}
+	if at, err = timeOf(m); err == nil {
+		d.moment = moment{m.raw, at}
+	}
+	return at, err
 }
 
 func timeOf(m member) (at time.Time, err error) {
