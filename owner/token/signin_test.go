@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -164,26 +165,43 @@ func TestAStateIsUsedOnce(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.raw)
 	}
 	v.Set("signature", personal("frank")(first.body["challenge"].(string))) // a failure does not use it up
-	var mu sync.Mutex
-	var won sync.WaitGroup
-	tokens := 0
-	for range 16 {
-		won.Go(func() {
+	if r := w.call("POST", "/auth/web3/submit_challenge", form, "", v.Encode()); r.status != 200 {
+		t.Errorf("%d %s", r.status, r.raw)
+	}
+	if r := w.call("POST", "/auth/web3/submit_challenge", form, "", v.Encode()); r.status != 400 {
+		t.Errorf("a second time: %d %s", r.status, r.raw)
+	}
+}
+
+// Also where all of them had their signature checked before the first was done.
+func TestAStateIsUsedOnceByWhoeverRaces(t *testing.T) {
+	w := newWorld(t)
+	const racers = 8
+	var arrived sync.WaitGroup
+	arrived.Add(racers)
+	w.contract = func(common.Address, common.Hash, []byte) bool {
+		arrived.Done()
+		arrived.Wait()
+		return true
+	}
+	a := attempt{client: "dimo-driver", domain: home, address: wallet.String(), scope: "openid email"}
+	v := url.Values{"client_id": {a.client}, "domain": {home}, "grant_type": {"authorization_code"}, "state": {w.challenge(a).body["state"].(string)}, "signature": {"0x00"}}
+	statuses := make([]int, racers)
+	var done sync.WaitGroup
+	for i := range racers {
+		done.Go(func() {
 			res, err := http.Post(w.server.URL+"/auth/web3/submit_challenge", form, strings.NewReader(v.Encode()))
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			res.Body.Close()
-			mu.Lock()
-			defer mu.Unlock()
-			if res.StatusCode == 200 {
-				tokens++
-			}
+			statuses[i] = res.StatusCode
 		})
 	}
-	if won.Wait(); tokens != 1 {
-		t.Errorf("one state gave %d tokens", tokens)
+	done.Wait()
+	if slices.Sort(statuses); statuses[0] != 200 || statuses[1] != 400 {
+		t.Errorf("one state was answered with %v", statuses)
 	}
 }
 
