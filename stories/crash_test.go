@@ -19,8 +19,6 @@ import (
 	"sayso/client"
 	"sayso/client/device"
 	"sayso/internal/clock"
-	"sayso/owner/token"
-	"sayso/protocol/chain"
 )
 
 // opLog is what the senders of a storm did: a line before and a line after
@@ -139,39 +137,16 @@ func (s *story) storm(senders []*sender, kill bool) error {
 
 // sender signs a device in.
 func (s *story) sender(name string) (*sender, error) {
-	ctx := context.Background()
-	api := client.New("http://" + s.http)
-	at, err := api.Chain(ctx)
+	key, err := s.keyOf(name)
 	if err != nil {
 		return nil, err
 	}
-	key, err := chain.LoadKey(filepath.Join(s.dir, "sayso-keys", name+".key"))
+	bearer, err := s.bearer(name)
 	if err != nil {
 		return nil, err
 	}
-	address := sayso.Address(key.Address())
-	bearer, err := api.SignIn(ctx, token.DeviceClient, at.Home, address, key)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := api.Ask(ctx, "/identity/query", "", `query($a: Address!) { aftermarketDevice(by: {address: $a}) { tokenDID vehicle { tokenDID } } }`, map[string]any{"a": address})
-	if err != nil {
-		return nil, err
-	}
-	var data struct {
-		AftermarketDevice struct {
-			TokenDID string
-			Vehicle  struct{ TokenDID string }
-		}
-	}
-	if err := json.Unmarshal(answer.Data, &data); err != nil {
-		return nil, err
-	}
-	one := &sender{story: s, by: device.Identity{Source: address}}
-	if one.by.Producer, err = sayso.ParseDID(data.AftermarketDevice.TokenDID); err != nil {
-		return nil, err
-	}
-	if one.by.Subject, err = sayso.ParseDID(data.AftermarketDevice.Vehicle.TokenDID); err != nil {
+	one := &sender{story: s}
+	if one.by, err = s.identity(sayso.Address(key.Address())); err != nil {
 		return nil, err
 	}
 	one.door = device.NewHTTPDoor("http://"+s.http, 1, clock.System{}, func(context.Context, int) (string, error) { return bearer, nil })

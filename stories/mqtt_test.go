@@ -20,7 +20,6 @@ import (
 	"sayso"
 	"sayso/client"
 	"sayso/owner/token"
-	"sayso/protocol/chain"
 )
 
 // overMQTT speaks to the MQTT door with the published clients for Go.
@@ -186,7 +185,7 @@ func (s *story) bearer(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, err := chain.LoadKey(filepath.Join(s.dir, "sayso-keys", name+".key"))
+	key, err := s.keyOf(name)
 	if err != nil {
 		return "", err
 	}
