@@ -22,15 +22,16 @@ type Config struct {
 	// should exit with code 70 and let the next start decide.
 	Fatal func(error)
 
-	CommitWindow  time.Duration // 0: a group is what came while the last one was synced; otherwise wait so long for more
-	CommitTimeout time.Duration // 2 s: then Commit answers Busy
-	QueueBytes    int64         // 32 MiB: more waiting than that is Busy
-	SegmentBytes  int64         // 32 MiB: size of a log segment
-	CacheBytes    int64         // 64 MiB: block cache of the engine
-	MemTableBytes uint64        // 16 MiB: write buffer of the engine, of which there are at most four
-	LatestEntries int           // 65,536: vehicles whose latest values are held decoded
-	KeyEntries    int           // 65,536: data keys held unwrapped
-	MinFreeBytes  uint64        // the larger of 5 % and 2 GiB: less free space than that is Full; 1 turns it off
+	CommitWindow    time.Duration // 0: a group is what came while the last one was synced; otherwise wait so long for more
+	CommitTimeout   time.Duration // 2 s: then Commit answers Busy
+	CheckpointEvery time.Duration // 1 s: the longest time between checkpoints while something is kept
+	QueueBytes      int64         // 32 MiB: more waiting than that is Busy
+	SegmentBytes    int64         // 32 MiB: size of a log segment
+	CacheBytes      int64         // 64 MiB: block cache of the engine
+	MemTableBytes   uint64        // 16 MiB: write buffer of the engine, of which there are at most four
+	LatestEntries   int           // 65,536: vehicles whose latest values are held decoded
+	KeyEntries      int           // 65,536: data keys held unwrapped
+	MinFreeBytes    uint64        // the larger of 5 % and 2 GiB: less free space than that is Full; 1 turns it off
 }
 
 func (c Config) withDefaults() Config {
@@ -47,6 +48,7 @@ func (c Config) withDefaults() Config {
 		c.Fatal = func(error) {}
 	}
 	def(&c.CommitTimeout, 2*time.Second)
+	def(&c.CheckpointEvery, time.Second)
 	def(&c.QueueBytes, 32<<20)
 	def(&c.SegmentBytes, 32<<20)
 	def(&c.CacheBytes, 64<<20)

@@ -280,7 +280,10 @@ func TestErasedKeysAreGone(t *testing.T) {
 		for epoch := uint32(1); epoch <= 2; epoch++ {
 			newMsg(1, epoch, 1, fmt.Sprint("m", epoch)).number(5, epoch, start+sayso.Instant(epoch)*second, float64(epoch)).keep(t, v)
 			keys := readFile(t, fs, "data/vault/keys")
-			last := keys[len(keys)-128:]
+			last := keys[:128]
+			for at := 128; at < len(keys) && keys[at] != 0; at += 128 {
+				last = keys[at:][:128]
+			}
 			wrapped[epoch] = bytes.Clone(last[16 : 16+int(last[1])])
 		}
 		if err := v.Close(); err != nil {

@@ -58,8 +58,8 @@ type segment struct {
 	lastSeq uint64
 }
 
-// errNoSegment says that the next segment could not be had for want of space.
-var errNoSegment = errors.New("vault: no space for the next log segment")
+// errNoSpace says that the next segment or key slot could not be had.
+var errNoSpace = errors.New("vault: no space for the next log segment or key slots")
 
 // journal appends groups. append, rotate and the fields below them belong to
 // one goroutine.
@@ -82,7 +82,7 @@ type journal struct {
 func (j *journal) path(name string) string { return j.fs.PathJoin(j.dir, name) }
 
 // prepare makes the next segment's file if there is none. The error is
-// errNoSegment where the disk is full.
+// errNoSpace where the disk is full.
 func (j *journal) prepare() error {
 	j.making.Lock()
 	defer j.making.Unlock()
@@ -103,7 +103,7 @@ func (j *journal) make() error {
 			err = errors.Join(err, rm)
 		}
 		if vfs.IsNoSpaceError(err) {
-			return errNoSegment
+			return errNoSpace
 		}
 		return fmt.Errorf("vault: allocating a log segment: %w", err)
 	}

@@ -15,14 +15,11 @@ import (
 // before it is asked to; it bounds the replay of the next start.
 const maxClosed = 4
 
-// keepEvery is the longest time between checkpoints while something is kept.
-const keepEvery = time.Second
-
 // keep is the goroutine that prepares the next segment, writes checkpoints,
 // trims the log and watches the free space.
 func (v *Vault) keep() {
 	defer close(v.kept)
-	tick := time.NewTicker(keepEvery)
+	tick := time.NewTicker(v.cfg.CheckpointEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -66,15 +63,20 @@ func (v *Vault) purge(own owner) error {
 	return nil
 }
 
-// prepare has the next segment ready, or notes that there is no space for one.
+// prepare has the next segment and free key slots ready, or notes that there is
+// no space for them.
 func (v *Vault) prepare() error {
-	err := v.journal.prepare()
-	if errors.Is(err, errNoSegment) {
-		v.setFull(fullSegment, true)
+	return errors.Join(v.prepared(fullSegment, v.journal.prepare()), v.prepared(fullKeys, v.keys.room(slotsAhead)))
+}
+
+// prepared takes a want of space for an answer.
+func (v *Vault) prepared(why uint32, err error) error {
+	if errors.Is(err, errNoSpace) {
+		v.setFull(why, true)
 		return nil
 	}
 	if err == nil {
-		v.setFull(fullSegment, false)
+		v.setFull(why, false)
 	}
 	return err
 }

@@ -22,6 +22,9 @@ const (
 	slotBody  = 16
 	slotCRC   = slotSize - 4
 	keyFormat = 1
+
+	slotChunk  = 128 // the file grows by so many slots of zeros
+	slotsAhead = 64  // so many free ones are kept ready
 )
 
 const (
@@ -81,6 +84,7 @@ type keyring struct {
 	dead   map[uint32]struct{}
 	salts  map[uint32][16]byte
 	next   uint32 // first free slot
+	length uint32 // slots that the file has, the free ones included
 	synced uint32 // slots that are on stable storage
 	fresh  []byte // slots from synced to next, not yet written
 }
@@ -94,8 +98,8 @@ func (r *keyring) slotAD(n uint32, o owner) []byte {
 }
 
 // openKeyring reads the key file, or creates it where create says that the
-// store is new. Slots below promised must be there. Nothing is written for an
-// existing file until begin.
+// store is new. Slots below promised must be there. Nothing of an existing file
+// may be believed to be durable until begin.
 func openKeyring(fs vfs.FS, name string, root RootKey, promised uint32, create bool, held int) (*keyring, error) {
 	r := &keyring{
 		root: root, cache: newLRU[uint32, *dataKey](held),
@@ -143,7 +147,7 @@ func (r *keyring) load(name string, promised uint32, create bool) error {
 		return fmt.Errorf("vault: the root key is not the one of %s: %w", name, err)
 	}
 	var void []uint32
-	r.next = 1
+	r.next, r.length = 1, uint32(len(all)/slotSize)
 	for n := uint32(1); int(n)*slotSize < len(all); n++ {
 		s, ok := decodeSlot(all[int(n)*slotSize:][:slotSize])
 		if !ok {
@@ -160,6 +164,13 @@ func (r *keyring) load(name string, promised uint32, create bool) error {
 		return fmt.Errorf("vault: the key file %s has %d slots, the checkpoint promises %d", name, r.next, promised)
 	}
 	r.synced = r.next
+	if promised = max(promised, 1); r.next > promised {
+		// Like the last group of the log: read, and maybe never written.
+		at := int64(promised) * slotSize
+		if _, err := r.file.WriteAt(all[at:int64(r.next)*slotSize], at); err != nil {
+			return fmt.Errorf("vault: key file: %w", err)
+		}
+	}
 	return r.fill(void)
 }
 
@@ -181,9 +192,9 @@ func (r *keyring) take(n uint32, s *slot) {
 }
 
 // fill marks the gaps that a crash left between valid slots. Their keys were
-// never used: a key is synced before the first record under it is.
+// never used: a key is synced before the first record under it is. What is
+// written here is synced by begin, before recovery builds on it.
 func (r *keyring) fill(void []uint32) error {
-	wrote := false
 	for _, n := range void {
 		if n >= r.next {
 			break
@@ -192,10 +203,6 @@ func (r *keyring) fill(void []uint32) error {
 		if _, err := r.file.WriteAt(b[:], int64(n)*slotSize); err != nil {
 			return fmt.Errorf("vault: key file: %w", err)
 		}
-		wrote = true
-	}
-	if wrote {
-		return r.file.SyncData()
 	}
 	return nil
 }
@@ -214,18 +221,66 @@ func (r *keyring) create() error {
 	if _, err := r.file.WriteAt(b[:], 0); err != nil {
 		return fmt.Errorf("vault: key file: %w", err)
 	}
-	r.next, r.synced = 1, 1
+	r.next, r.synced, r.length = 1, 1, 1
 	return r.file.Sync()
 }
 
 // begin makes a new opening durable; what is sealed from now on is under it.
 func (r *keyring) begin() error {
+	if err := r.room(1); err != nil {
+		return err
+	}
 	rand.Read(r.salt[:])
 	r.mu.Lock()
 	r.opening = r.add(&slot{kind: slotOpening, body: r.salt[:]})
 	r.salts[r.opening] = r.salt
 	r.mu.Unlock()
 	return r.flush()
+}
+
+// lacking is how many new keys a group can need at most.
+func (r *keyring) lacking(list []*pending) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range list {
+		if p.kind == frameErase {
+			n++ // and then another one for the same owner
+		}
+		for i := range p.parts {
+			if _, ok := r.live[owner{p.parts[i].vehicle, p.parts[i].epoch}]; !ok {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// room has space for so many new slots on the disk, so that writing a key needs
+// none. The error is errNoSpace where the disk is full.
+func (r *keyring) room(slots int) error {
+	r.io.Lock()
+	defer r.io.Unlock()
+	r.mu.Lock()
+	need, have := int(r.next)+slots, int(r.length)
+	r.mu.Unlock()
+	if need <= have {
+		return nil
+	}
+	grow := (need - have + slotChunk - 1) / slotChunk * slotChunk
+	_, err := r.file.WriteAt(make([]byte, grow*slotSize), int64(have)*slotSize)
+	if err == nil {
+		err = r.file.Sync()
+	}
+	switch {
+	case vfs.IsNoSpaceError(err):
+		return errNoSpace
+	case err != nil:
+		return fmt.Errorf("vault: key file: %w", err)
+	}
+	r.mu.Lock()
+	r.length = uint32(have + grow)
+	r.mu.Unlock()
+	return nil
 }
 
 // add puts a slot at the end; flush writes it.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"runtime"
 	"strings"
 
@@ -108,10 +109,8 @@ func (v *Vault) open() (err error) {
 	if v.keys, err = openKeyring(fs, path("keys"), v.cfg.RootKey, cp.slots, fresh, v.cfg.KeyEntries); err != nil {
 		return err
 	}
-	for _, dir := range []string{path("log"), v.cfg.Dir, fs.PathDir(v.cfg.Dir)} {
-		if err := syncDir(fs, dir); err != nil {
-			return fmt.Errorf("vault: %w", err)
-		}
+	if err := v.syncNames(path("log"), fresh); err != nil {
+		return fmt.Errorf("vault: %w", err)
 	}
 	if v.db, err = pebble.Open(path("rows"), v.engineOptions()); err != nil {
 		return fmt.Errorf("vault: opening the rows: %w", err)
@@ -130,6 +129,28 @@ func (v *Vault) open() (err error) {
 		return err
 	}
 	return v.ready()
+}
+
+// syncNames makes durable the names that an earlier start may have made and not
+// synced: of the log, and, until there is a checkpoint, of every folder above.
+func (v *Vault) syncNames(log string, fresh bool) error {
+	for _, dir := range []string{log, v.cfg.Dir} {
+		if err := syncDir(v.cfg.FS, dir); err != nil {
+			return err
+		}
+	}
+	for dir := v.cfg.Dir; fresh; {
+		parent := v.cfg.FS.PathDir(dir)
+		if parent == dir {
+			break
+		}
+		// A folder that cannot be read was there before us.
+		if err := syncDir(v.cfg.FS, parent); err != nil && !errors.Is(err, iofs.ErrPermission) {
+			return err
+		}
+		dir = parent
+	}
+	return nil
 }
 
 // makeDir makes a directory and what is missing above it, durably.

@@ -213,6 +213,16 @@ func (p *pending) seal(keys *keyring, seq uint64, now sayso.Instant, ad []byte) 
 	return nil
 }
 
+// room is how much of the log a record takes at most. Erasures are encoded when
+// their group is made.
+func (p *pending) room() int {
+	size := frameHead + 64
+	if p.buf != nil {
+		size += len(*p.buf)
+	}
+	return size
+}
+
 // encodeErase writes an erasure with the slots to destroy.
 func (p *pending) encodeErase(slots []uint32) {
 	p.buf = bufs.Get().(*[]byte)

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -21,13 +22,16 @@ func (l *Loss) Error() string { return "vault: refusing to open: " + l.What }
 
 func lossf(format string, a ...any) error { return &Loss{fmt.Sprintf(format, a...)} }
 
-// listSegments gives the numbers of the segments from first on, ascending.
+// listSegments gives the numbers of the segments from first on, ascending. Older
+// ones, which a crash may bring back, are left to the next trim: the checkpoint
+// that gave them up may not be durable yet.
 func (j *journal) listSegments(first uint64) ([]uint64, error) {
 	names, err := j.fs.List(j.dir)
 	if err != nil {
 		return nil, fmt.Errorf("vault: log: %w", err)
 	}
 	var numbers []uint64
+	var old []segment
 	for _, name := range names {
 		hex, ok := strings.CutSuffix(name, ".log")
 		n, err := strconv.ParseUint(hex, 16, 64)
@@ -36,10 +40,14 @@ func (j *journal) listSegments(first uint64) ([]uint64, error) {
 		}
 		if n >= first {
 			numbers = append(numbers, n)
-		} else if err := j.fs.Remove(j.path(name)); err != nil && !isNotExist(err) {
-			return nil, fmt.Errorf("vault: removing a log segment: %w", err)
+		} else {
+			old = append(old, segment{number: n})
 		}
 	}
+	slices.SortFunc(old, func(a, b segment) int { return cmp.Compare(a.number, b.number) })
+	j.mu.Lock()
+	j.closed = old
+	j.mu.Unlock()
 	slices.Sort(numbers)
 	return numbers, nil
 }
@@ -95,19 +103,23 @@ func (j *journal) readSegment(n uint64, isFirst, isLast bool, promised position,
 		return lossf("log segment %d does not follow the one before it: it starts behind sequence %d, that one ends at %d", n, start.seq, j.seq)
 	}
 	at := int64(segmentHead)
-	for {
-		g, ok := parseGroup(b[at:], j.group+1, j.seq, j.link)
-		if !ok {
-			break
+	g, ok := parseGroup(b[at:], j.group+1, j.seq, j.link)
+	for ok {
+		end := at + int64(g.size)
+		next, more := parseGroup(b[end:], g.number+1, g.lastSeq, g.link)
+		if isLast && !more {
+			if err := rewrite(f, b[at:end], at); err != nil {
+				return err
+			}
 		}
 		if err := yield(&g); err != nil {
 			return err
 		}
 		j.position = position{g.number, g.lastSeq, g.link}
-		at += int64(g.size)
 		if g.number == promised.group && j.position != promised {
 			return lossf("the log differs from the checkpoint at sequence %d", g.lastSeq)
 		}
+		at, g, ok = end, next, more
 	}
 	if err := j.judgeTail(f, b, n, at, isLast); err != nil {
 		return err
@@ -121,6 +133,21 @@ func (j *journal) readSegment(n uint64, isFirst, isLast bool, promised position,
 	j.file, j.number, j.offset = f, n, at
 	if int64(len(b)) < j.size { // made under a smaller setting: it is full
 		j.offset = j.size
+	}
+	return nil
+}
+
+// rewrite makes the last group durable before anything is built on it. Every
+// group before it was, or it would not have been written; this one may have been
+// read from the memory of the system, where a process that was killed before its
+// sync, or whose sync has failed, has left it. A sync that has failed may leave
+// pages that look written, so it is not enough to sync again.
+func rewrite(f vfs.File, group []byte, at int64) error {
+	if _, err := f.WriteAt(group, at); err != nil {
+		return fmt.Errorf("vault: writing the last group of the log again: %w", err)
+	}
+	if err := f.SyncData(); err != nil {
+		return fmt.Errorf("vault: writing the last group of the log again: %w", err)
 	}
 	return nil
 }

@@ -76,6 +76,7 @@ const (
 	fullSegment = 1 << iota // the next log segment could not be allocated
 	fullEngine              // Pebble could not write for want of space
 	fullMark                // free space is under the mark
+	fullKeys                // the key file could not grow
 )
 
 func (v *Vault) setFull(why uint32, full bool) {

@@ -45,7 +45,7 @@ func (v *Vault) write() {
 			buf = nil
 		}
 		switch {
-		case errors.Is(err, errNoSegment):
+		case errors.Is(err, errNoSpace):
 			v.setFull(fullSegment, true)
 			v.refuse(list, errFull(opCommit))
 		case err != nil:
@@ -75,12 +75,10 @@ func (v *Vault) gather() (list []*pending, more bool) {
 	v.queue.Lock()
 	defer v.queue.Unlock()
 	n, bytes := 0, 0
+	most := min(groupBytes, int(v.cfg.SegmentBytes)-segmentHead-endSize)
 	for n < len(v.queue.list) && n < groupRecords {
-		size := 0
-		if b := v.queue.list[n].buf; b != nil {
-			size = len(*b)
-		}
-		if n > 0 && bytes+size > groupBytes {
+		size := v.queue.list[n].room()
+		if n > 0 && bytes+size > most {
 			break
 		}
 		bytes += size
@@ -101,11 +99,11 @@ func (v *Vault) writeGroup(list []*pending, buf []byte) (groupOut, []byte, error
 	group, seq := j.group+1, j.seq
 	size := 0
 	for _, p := range list {
-		if p.buf != nil {
-			size += len(*p.buf)
-		}
+		size += p.room()
 	}
-	size += len(list) * (frameHead + 64) // erasures are encoded below
+	if err := v.keys.room(v.keys.lacking(list)); err != nil {
+		return groupOut{}, buf, err
+	}
 	if !j.fits(size) {
 		if err := j.rotate(); err != nil {
 			return groupOut{}, buf, err
