@@ -11,6 +11,8 @@ import (
 	"runtime/pprof"
 	"strings"
 	"time"
+
+	"sayso/internal/heap"
 )
 
 // settings are the command line.
@@ -35,6 +37,7 @@ func main() {
 	if *generator {
 		err = generate(os.Stdin, os.Stdout)
 	} else {
+		heap.Tune() // as a node does
 		err = run(context.Background(), s)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"sayso"
 	"sayso/internal/clock"
+	"sayso/internal/heap"
 	"sayso/node"
 	"sayso/protocol/wallet"
 	"sayso/sim"
@@ -33,6 +34,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if c.RPC != "" {
 		return sayso.Fail(sayso.Invalid, "run", "run makes a world of its own; to follow the chain of --rpc: sayso serve")
 	}
+	heap.Tune()
 	log := logger(c.LogLevel)
 	n, err := node.Open(ctx, c.Config, log)
 	if err != nil {
@@ -83,6 +85,7 @@ func (serveCmd) Help() string {
 
 // Run serves until it is told to stop.
 func (c *serveCmd) Run(ctx context.Context) error {
+	heap.Tune()
 	n, err := node.Open(ctx, c.Config, logger(c.LogLevel))
 	if err != nil {
 		return err
