@@ -151,8 +151,8 @@ func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
 	if err != nil {
 		return nil, id, err
 	}
-	if f.device.IsZero() && !onlyWhilePaired(d.Catalogue, &m, &device, vehicle.ID) {
-		return nil, id, sayso.Fail(sayso.Denied, op, "the device was not in this vehicle at any time that the message is about: sign in and send the token as a bearer, which says that it is")
+	if err := onlyOfThisCar(d.Catalogue, &m, &device, vehicle.ID, !f.device.IsZero()); err != nil {
+		return nil, id, err
 	}
 	ce.Type = kept(m.Types)
 	p = &Parcel{
@@ -241,16 +241,22 @@ func (d *Door) pairing(ce *sayso.CloudEvent) (registry.Device, registry.Vehicle,
 	return device, vehicle, nil
 }
 
-// onlyWhilePaired drops what lies outside the pairing. A signature over the
+// onlyOfThisCar drops what was measured in another car. A signature over the
 // payload alone says nothing of the vehicle, so it counts only for times at
-// which the device was in it. Where that leaves nothing of what there was, the
-// answer is no: the message is about another vehicle.
-func onlyWhilePaired(cat *catalogue.Catalogue, m *dialect.Message, device *registry.Device, vehicle uint64) bool {
+// which the device was in this one. A device that signed in says now that it
+// is in this car, which counts for all times at which it was in no other.
+// Where that leaves nothing of what there was, the message is refused.
+func onlyOfThisCar(cat *catalogue.Catalogue, m *dialect.Message, device *registry.Device, vehicle uint64, signedIn bool) error {
+	counts, why, refusal := wasIn, "the device was not paired with the vehicle at that time",
+		"the device was not in this vehicle at any time that the message is about: sign in and send the token as a bearer, which says that it is"
+	if signedIn {
+		counts, why, refusal = wasInNoOther, "the device was in another vehicle at that time",
+			"the device was in another vehicle at every time that the message is about"
+	}
 	had := len(m.Readings) + len(m.Events)
-	why := "the device was not paired with the vehicle at that time"
 	readings := m.Readings[:0]
 	for _, r := range m.Readings {
-		if wasIn(device, vehicle, r.Time) {
+		if counts(device, vehicle, r.Time) {
 			readings = append(readings, r)
 			continue
 		}
@@ -258,14 +264,17 @@ func onlyWhilePaired(cat *catalogue.Catalogue, m *dialect.Message, device *regis
 	}
 	events := m.Events[:0]
 	for _, e := range m.Events {
-		if wasIn(device, vehicle, e.Time) {
+		if counts(device, vehicle, e.Time) {
 			events = append(events, e)
 			continue
 		}
 		m.Rejected = append(m.Rejected, sayso.Rejection{Name: e.Name, Reason: why})
 	}
 	m.Readings, m.Events = readings, events
-	return had == 0 || len(readings)+len(events) > 0
+	if had > 0 && len(readings)+len(events) == 0 {
+		return sayso.Fail(sayso.Denied, op, refusal)
+	}
+	return nil
 }
 
 // chainSlack is how far the clock of a chain may be ahead of a device's.
@@ -274,15 +283,17 @@ const chainSlack = 15 * sayso.Instant(time.Second/time.Microsecond)
 // wasIn says whether the device was in the vehicle at a time, or came into it a
 // moment later and was in no other.
 func wasIn(device *registry.Device, vehicle uint64, t sayso.Instant) bool {
-	if device.PairedAt(vehicle, t) {
-		return true
-	}
+	return device.PairedAt(vehicle, t) || (wasInNoOther(device, vehicle, t) && device.PairedAt(vehicle, t+chainSlack))
+}
+
+// wasInNoOther says whether the device was in no vehicle but this one at a time.
+func wasInNoOther(device *registry.Device, vehicle uint64, t sayso.Instant) bool {
 	for _, p := range device.Pairings {
 		if p.Vehicle != vehicle && device.PairedAt(p.Vehicle, t) {
 			return false
 		}
 	}
-	return device.PairedAt(vehicle, t+chainSlack)
+	return true
 }
 
 // dateTo gives everything to the owner of its time. The envelope goes to the

@@ -409,7 +409,8 @@ func TestBackfill(t *testing.T) {
 }
 
 // A signature over the payload alone counts for the times at which the device
-// was in the car; who signed in says in which car it is.
+// was in the car; who signed in says in which car it is, which counts where the
+// device was in no other.
 func TestWhenTheDeviceWasInTheCar(t *testing.T) {
 	s := newStreet(t)
 	inOther := paired.Add(-2 * time.Hour)
@@ -428,7 +429,8 @@ func TestWhenTheDeviceWasInTheCar(t *testing.T) {
 		{"some of them", []time.Time{inOther, between, paired.Add(-time.Second), paired, now}, false, 200, 3},
 		{"just before", []time.Time{paired.Add(-15 * time.Second)}, false, 200, 1},
 		{"not so just before", []time.Time{paired.Add(-15*time.Second - time.Microsecond)}, false, 403, 0},
-		{"signed in", []time.Time{inOther, between, now}, true, 200, 3},
+		{"signed in", []time.Time{inOther, between, now}, true, 200, 2},
+		{"signed in, all in another car", []time.Time{inOther}, true, 403, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := len(s.kept)

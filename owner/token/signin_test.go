@@ -271,6 +271,9 @@ func TestDeveloperClaims(t *testing.T) {
 	if part(t, r.body["id_token"].(string), 1)["at_hash"] == nil {
 		t.Error("the id token has no at_hash")
 	}
+	if r := w.exchange(r.body["id_token"].(string), `{"asset":"x","permissions":["privilege:GetNonLocationHistory"]}`); r.status != 401 {
+		t.Errorf("the id token was taken for an access token: %d %s", r.status, r.raw)
+	}
 	plain := app()
 	plain.scope = "openid"
 	if c := part(t, w.access(plain), 1); c["ethereum_address"] != nil {

@@ -34,6 +34,7 @@ type Verifier[C any] struct {
 	issuer *Issuer
 	term   time.Duration // no token of the issuer lives longer
 	std    func(*C) *jwt.Claims
+	other  func(*C) bool // a token of the issuer that proves nothing to a service
 
 	mu    sync.Mutex
 	known map[[32]byte]checked[C]
@@ -47,12 +48,14 @@ type checked[C any] struct {
 
 // NewDeveloperVerifier checks developer tokens.
 func NewDeveloperVerifier(i *Issuer) *Verifier[Developer] {
-	return &Verifier[Developer]{issuer: i, term: DeveloperTerm, std: func(c *Developer) *jwt.Claims { return &c.Claims }, known: map[[32]byte]checked[Developer]{}}
+	return &Verifier[Developer]{issuer: i, term: DeveloperTerm, std: func(c *Developer) *jwt.Claims { return &c.Claims },
+		other: func(c *Developer) bool { return c.AtHash != "" }, known: map[[32]byte]checked[Developer]{}}
 }
 
 // NewVehicleVerifier checks vehicle tokens.
 func NewVehicleVerifier(i *Issuer) *Verifier[Vehicle] {
-	return &Verifier[Vehicle]{issuer: i, term: VehicleTerm, std: func(c *Vehicle) *jwt.Claims { return &c.Claims }, known: map[[32]byte]checked[Vehicle]{}}
+	return &Verifier[Vehicle]{issuer: i, term: VehicleTerm, std: func(c *Vehicle) *jwt.Claims { return &c.Claims },
+		other: func(*Vehicle) bool { return false }, known: map[[32]byte]checked[Vehicle]{}}
 }
 
 // Verify returns the claims of a token that the issuer signed, that is in its
@@ -69,6 +72,8 @@ func (v *Verifier[C]) Verify(raw, audience string, now time.Time) (*C, error) {
 	}
 	std := v.std(c)
 	switch {
+	case v.other(c):
+		return refuse("an id token tells a client who signed in; send the access token")
 	case std.Issuer != v.issuer.URL:
 		return refuse("the token is of another issuer")
 	case std.Expiry == nil || !now.Before(std.Expiry.Time()):
