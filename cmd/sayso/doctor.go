@@ -82,47 +82,60 @@ func (c *doctorCmd) node(ctx context.Context) []finding {
 	api := client.New(c.Node)
 	ready, err := api.Ready(ctx)
 	if err != nil {
-		return []finding{{Name: "node", Says: fmt.Sprintf("nothing answers at %s: %v", c.Node, sayso.MessageOf(err)), Do: program() + " run"}}
+		return []finding{{Name: "node", Says: words(err), Do: program() + " run   # or, for a node that runs elsewhere: " + program() + " doctor --node URL"}}
 	}
 	out := []finding{{Name: "node", OK: true, Says: c.Node + " answers"}}
+	at, err := api.Chain(ctx)
 	for _, name := range sortedNames(ready.Parts) {
 		p := ready.Parts[name]
 		f := finding{Name: name, OK: p.Ready, Says: "works"}
 		if !p.Ready {
-			f.Says, f.Do = p.Why, cures[name]
+			f.Says, f.Do = p.Why, c.cure(name, at)
 		}
 		out = append(out, f)
 	}
-	at, err := api.Chain(ctx)
 	if err != nil {
-		return append(out, finding{Name: "rpc", Says: err.Error()})
+		return append(out, finding{Name: "rpc", Says: words(err), Do: program() + " doctor --node URL   # is this the URL of a node?"})
 	}
 	return append(out, c.rpc(ctx, at), c.clock(at))
 }
 
-// cures is the command that helps with a part of the node.
-var cures = map[string]string{
-	"chain": "see that the chain's RPC answers, then look again: sayso doctor",
-	"vault": "df -h . && sayso config   # free space on the disk of the data folder; the node goes on by itself",
+// words is the message of an error that is meant for people, or all of it.
+func words(err error) string {
+	if sayso.FaultOf(err) == sayso.Internal {
+		return err.Error()
+	}
+	return sayso.MessageOf(err)
+}
+
+// cure is the command that helps with a part of the node.
+func (c *doctorCmd) cure(part string, at client.Chain) string {
+	switch part {
+	case "chain":
+		return fmt.Sprintf(`curl -sS %s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}'   # the chain must answer; the node goes on by itself`, at.URL)
+	case "vault":
+		return "df -h " + c.Data + "   # is there space? Then start the node again"
+	}
+	return program() + " serve --" + part + " ADDRESS   # start the node again, on another address if that one is taken"
 }
 
 func (c *doctorCmd) rpc(ctx context.Context, at client.Chain) finding {
 	f := finding{Name: "rpc"}
 	conn, err := chain.Dial(ctx, at.URL)
 	if err != nil {
-		f.Says, f.Do = err.Error(), "sayso serve --rpc URL   # another endpoint of the chain"
+		f.Says, f.Do = err.Error(), program()+" serve --rpc URL   # another endpoint of the chain"
 		return f
 	}
 	defer conn.Close()
 	head, err := conn.Head(ctx)
 	if err != nil {
-		f.Says, f.Do = err.Error(), "sayso serve --rpc URL   # another endpoint of the chain"
+		f.Says, f.Do = err.Error(), program()+" serve --rpc URL   # another endpoint of the chain"
 		return f
 	}
 	f.OK = head.Number <= at.Head+2
 	f.Says = fmt.Sprintf("%s is at block %d, the node at %d", at.URL, head.Number, at.Head)
 	if !f.OK {
-		f.Do = "sayso doctor   # again in a minute: the node is catching up"
+		f.Do = program() + " doctor   # again in a minute: the node is catching up"
 	}
 	return f
 }
@@ -143,7 +156,7 @@ func (c *doctorCmd) keys() finding {
 	f := finding{Name: "keys", OK: true, Says: c.Keys + " is readable by its owner alone"}
 	info, err := os.Stat(c.Keys)
 	if err != nil {
-		return finding{Name: "keys", Says: err.Error(), Do: "sayso doctor --keys FOLDER   # the folder that the node was started with"}
+		return finding{Name: "keys", Says: err.Error(), Do: program() + " doctor --keys FOLDER   # the folder that the node was started with"}
 	}
 	open := []string{}
 	if info.Mode().Perm()&0o077 != 0 {
@@ -166,7 +179,7 @@ func (c *doctorCmd) keys() finding {
 func (c *doctorCmd) space() finding {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(c.Data, &s); err != nil {
-		return finding{Name: "disk", Says: fmt.Sprintf("%s: %v", c.Data, err), Do: "sayso doctor --data FOLDER   # the folder that the node was started with"}
+		return finding{Name: "disk", Says: fmt.Sprintf("%s: %v", c.Data, err), Do: program() + " doctor --data FOLDER   # the folder that the node was started with"}
 	}
 	free, all := s.Bavail*uint64(s.Bsize), s.Blocks*uint64(s.Bsize)
 	need := max(littleSpace, all/20)
