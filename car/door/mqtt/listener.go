@@ -13,6 +13,7 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"sayso/car/door"
 )
@@ -45,11 +46,17 @@ func (l *listener) Address() string { return l.net.Addr().String() }
 // Protocol is that of the transport.
 func (l *listener) Protocol() string { return "tcp" }
 
-// Close ends the listening, then the connections.
-func (l *listener) Close(ends listeners.CloseFn) {
+// Close ends the listening, then the connections. It does not let mochi end them:
+// that takes a lock twice for reading, which hangs when a device goes at the
+// same time.
+func (l *listener) Close(listeners.CloseFn) {
 	// What cannot be closed is closed.
 	_ = l.net.Close()
-	ends(listenerID)
+	for _, cl := range l.s.broker.Clients.GetAll() {
+		if !cl.Closed() {
+			l.s.end(cl, packets.ErrServerShuttingDown, "the node stops")
+		}
+	}
 }
 
 // Serve accepts until the listener is closed.

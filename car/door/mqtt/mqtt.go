@@ -162,9 +162,9 @@ func (s *Server) watch() {
 		}
 		last = block
 		now := s.cfg.Door.Clock.Now()
-		for _, cl := range s.broker.Clients.GetByListener(listenerID) {
+		for _, cl := range s.broker.Clients.GetAll() {
 			se := sessionOf(cl)
-			if se == nil {
+			if se == nil || cl.Closed() {
 				continue
 			}
 			if err := s.cfg.Door.Paired(se.device); err != nil {
