@@ -14,26 +14,29 @@ import (
 // A list is not looked through for a client that went away, and what was counted
 // by then is no answer.
 func TestListsStopWithTheRequest(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer func() { cancel() }()
-	c := &graphql.Call{Context: ctx}
+	c := &graphql.Call{}
+	var leave context.CancelFunc
+	arrive := func() {
+		c.Context, leave = context.WithCancel(context.Background())
+		t.Cleanup(leave)
+	}
 	looked := 0
 	all := func(yield func(*registry.Vehicle) bool) {
 		for id := uint64(1 << 20); id > 0; id-- {
 			if looked++; looked == 1000 {
-				cancel()
+				leave()
 			}
 			if !yield(&registry.Vehicle{ID: id}) {
 				return
 			}
 		}
 	}
+	arrive()
 	if _, err := paginate(c, graphql.Args{"last": int64(5)}, all, byVehicle); !errors.Is(err, context.Canceled) || looked > 1256 {
 		t.Errorf("%v after %d", err, looked)
 	}
 	looked = 0
-	ctx, cancel = context.WithCancel(context.Background())
-	c.Context = ctx
+	arrive()
 	p, err := paginate(c, graphql.Args{"first": int64(5)}, all, byVehicle)
 	if err != nil || len(p.nodes) != 5 {
 		t.Fatal(err)
