@@ -128,13 +128,13 @@ func (w *world) round(t *testing.T, round []*trial) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	w.each(t, round, func(r *trial) error {
-		block, err := w.set(ctx, r.vehicle, r.grantee.address, granted, clock.System{}.Now().Add(time.Hour))
-		if err != nil {
-			return err
-		}
-		return w.api.Await(ctx, block)
-	})
+	blocks, err := w.set(ctx, round, granted, clock.System{}.Now().Add(time.Hour))
+	if err == nil {
+		err = w.api.Await(ctx, slices.Max(blocks))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.each(t, round, func(r *trial) error {
 		if err := w.ready(ctx, r); err != nil {
 			return err
@@ -148,14 +148,15 @@ func (w *world) round(t *testing.T, round []*trial) {
 		go w.readOn(ctx, r)
 		return nil
 	})
-	w.each(t, round, func(r *trial) error {
-		var err error
-		if r.revoked, err = w.set(ctx, r.vehicle, r.grantee.address, sayso.Permissions{}, time.Unix(0, 0)); err != nil {
-			return err
+	if blocks, err = w.set(ctx, round, sayso.Permissions{}, time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range round {
+		r.revoked = blocks[i]
+		if <-r.finished; r.failure != nil {
+			t.Fatal(r.failure)
 		}
-		<-r.finished
-		return r.failure
-	})
+	}
 }
 
 // ready has a vehicle token that is good for a while.
