@@ -180,7 +180,7 @@ func (s *sender) send(address string, stop *atomic.Bool) error {
 	defer conn.Close()
 	in := bufio.NewReaderSize(conn, 4096)
 	for n := 0; !stop.Load(); n++ {
-		body := s.event.body
+		var body []byte
 		if s.signed == nil {
 			body = s.event.set(n)
 		} else if n == len(s.signed) {
