@@ -46,7 +46,7 @@ func (l *listener) Address() string { return l.net.Addr().String() }
 // Protocol is that of the transport.
 func (l *listener) Protocol() string { return "tcp" }
 
-// Close ends the listening, then the connections. It does not let mochi end them:
+// Close ends the listening, then the connections, and waits for them. It does not let mochi end them:
 // that takes a lock twice for reading, which hangs when a device goes at the
 // same time.
 func (l *listener) Close(listeners.CloseFn) {
@@ -57,6 +57,7 @@ func (l *listener) Close(listeners.CloseFn) {
 			l.s.end(cl, packets.ErrServerShuttingDown, "the node stops")
 		}
 	}
+	l.wait()
 }
 
 // Serve accepts until the listener is closed.

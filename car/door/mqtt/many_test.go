@@ -108,8 +108,9 @@ func TestComingAndGoingLeavesNothing(t *testing.T) {
 
 // More connections than may be are closed, and there is room again later.
 func TestConnectionsAreBounded(t *testing.T) {
-	w := newWorld(t, nil).listen()
-	w.server.cfg.Connections = 3
+	w := newWorld(t, nil)
+	w.connections = 3
+	w.listen()
 	var open []*client
 	for i := range 3 {
 		open = append(open, w.add(uint64(i+1)).open(5))

@@ -137,7 +137,6 @@ func (s *Server) Close() error {
 		}
 		s.listen.hurry()
 		err = s.broker.Close()
-		s.listen.wait()
 		s.tasks.Wait()
 	})
 	return err

@@ -37,6 +37,8 @@ type world struct {
 	dial   func() (net.Conn, error)
 	clock  clock.Clock
 
+	connections int
+
 	mu       sync.Mutex
 	devices  map[sayso.Address]registry.Device
 	vehicles map[uint64]registry.Vehicle
@@ -65,7 +67,7 @@ func newWorld(t testing.TB, change func(*door.Door)) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, clock: clock.NewManual(start), block: 1,
+		t: t, clock: clock.NewManual(start), block: 1, connections: 4096,
 		devices: map[sayso.Address]registry.Device{}, vehicles: map[uint64]registry.Vehicle{},
 		tokens: map[string]bearer{}, bodies: map[string][32]byte{}, outcomes: map[string]int{},
 	}
@@ -102,7 +104,7 @@ func (w *world) serve(l net.Listener, dial func() (net.Conn, error)) *world {
 	w.dial = dial
 	var err error
 	w.server, err = New(Config{
-		Door: w.door, Log: slog.New(slog.DiscardHandler), Home: home, Connections: 4096, Token: w.token,
+		Door: w.door, Log: slog.New(slog.DiscardHandler), Home: home, Connections: w.connections, Token: w.token,
 		Block: func() uint64 { w.mu.Lock(); defer w.mu.Unlock(); return w.block },
 	})
 	if err != nil {
