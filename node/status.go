@@ -68,6 +68,8 @@ POST /telemetry/query              the same by token id
 POST /auth/web3/generate_challenge sign in: ask for a challenge
 POST /auth/web3/submit_challenge   sign in: hand back the signature
 POST /v1/tokens/exchange           a developer token for a vehicle token
+POST /v1/documents                 keep a signed document behind a grant
+GET  /v1/documents/{cid}           read one, as one of the two whom it names
 GET  /v1/chain                     the chain and its contracts
 GET  /ready                        what works
 GET  /metrics                      figures for Prometheus

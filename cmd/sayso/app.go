@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"sayso"
@@ -78,11 +79,17 @@ func (c *newAppCmd) text(clientID sayso.Address, key, path, code string) string 
 The owner of vehicle %d lets it in with:
   %s grant --vehicle %d --to %s
 
-This program asks with DIMO's published SDK. Save it as %s.mjs, then:
-  npm init -y && npm pkg set overrides.fs="npm:isarray@2.0.5" && npm install @dimo-network/data-sdk@1.6.0
-  node %s.mjs
+%s`, c.Name, clientID, key, path, c.Redirect, c.Vehicle, program(), c.Vehicle, c.Name, c.howToRun(code))
+}
 
-%s`, c.Name, clientID, key, path, c.Redirect, c.Vehicle, program(), c.Vehicle, c.Name, c.Name, c.Name, code)
+// howToRun tells what to do with the program, and shows it unless it was
+// written to a file.
+func (c *newAppCmd) howToRun(code string) string {
+	const install = `npm init -y && npm pkg set overrides.fs="npm:isarray@2.0.5" && npm install @dimo-network/data-sdk@1.6.0`
+	if c.Out != "" {
+		return fmt.Sprintf("A program that asks with DIMO's published SDK, the key in it, is in %s. In its folder:\n  %s\n  node %s\n", c.Out, install, filepath.Base(c.Out))
+	}
+	return fmt.Sprintf("This program asks with DIMO's published SDK. Save it as %s.mjs in a folder of its own, then:\n  %s\n  node %s.mjs\n\n%s", c.Name, install, c.Name, code)
 }
 
 // exampleProgram is a complete program for the published SDK in an environment

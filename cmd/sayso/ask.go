@@ -104,13 +104,15 @@ func (c *askCmd) token(ctx context.Context, d *desk) (string, error) {
 	return d.api.ExchangeFor(ctx, developer, client.Wish{Vehicle: d.did(c.Vehicle), Permissions: set, Events: events})
 }
 
-// granted is what the chain shows for a grantee. For anybody else it is every
-// permission: owners, former ones too, have them all, and to others the node
-// says what is missing.
+// granted is what the chain shows for a grantee. To an app without a grant the
+// node says what is missing, so it asks for as much as `sayso grant` gives unless
+// told otherwise. For anybody else it is every permission: owners, former ones
+// too, have them all.
 func (d *desk) granted(ctx context.Context, vehicle uint64, who sayso.Address) (sayso.Permissions, error) {
 	all := sayso.PermissionSet(sayso.NonLocationHistory, sayso.ExecuteCommands, sayso.CurrentLocation, sayso.LocationHistory,
 		sayso.VINCredential, sayso.LiveData, sayso.RawData, sayso.ApproximateLocation)
-	answer, err := d.api.Ask(ctx, "/identity/query", "", `query($v: Int, $g: Address!) { vehicle(tokenId: $v) { owner sacd(grantee: $g) { permissions } } }`,
+	answer, err := d.api.Ask(ctx, "/identity/query", "", `query($v: Int, $g: Address!) {
+		vehicle(tokenId: $v) { owner sacd(grantee: $g) { permissions } } developerLicense(by: {clientId: $g}) { tokenId } }`,
 		map[string]any{"v": vehicle, "g": who.String()})
 	if err != nil {
 		return all, err
@@ -120,6 +122,7 @@ func (d *desk) granted(ctx context.Context, vehicle uint64, who sayso.Address) (
 			Owner sayso.Address
 			SACD  *struct{ Permissions string }
 		}
+		DeveloperLicense *struct{ TokenID uint64 }
 	}
 	if err := unmarshal(answer, &data); err != nil {
 		return all, err
@@ -129,6 +132,8 @@ func (d *desk) granted(ctx context.Context, vehicle uint64, who sayso.Address) (
 		return all, sayso.Fail(sayso.NotFound, "ask", fmt.Sprintf("there is no vehicle %d: sayso vehicle list", vehicle))
 	case data.Vehicle.Owner != who && data.Vehicle.SACD != nil:
 		return token.ParseBits(data.Vehicle.SACD.Permissions)
+	case data.Vehicle.Owner != who && data.DeveloperLicense != nil:
+		return sayso.PermissionSet(sayso.NonLocationHistory, sayso.LocationHistory), nil
 	}
 	return all, nil
 }

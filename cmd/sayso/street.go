@@ -282,14 +282,16 @@ func screen(n *node.Node, s *street) string {
 	line("Let an app in, for an hour, then cut it off:")
 	line("  %s app new demo && %s grant --vehicle %d --to demo --for 1h", me, me, s.first)
 	line("  %s ask --vehicle %d --as demo; %s revoke --vehicle %d --from demo", me, s.first, me, s.first)
-	line("A program for DIMO's published SDK works unchanged:")
+	line("A program for DIMO's published SDK works unchanged; `app new` prints one:")
 	line("  HTTPS_PROXY=%s node your-app.mjs", base)
-	line("A device of your own:  POST %s%s", base, device.Path)
+	line("A device of your own:")
 	line("  %s vehicle mint --make Fiat --model Panda --year 2012 && %s device new --vehicle %d", me, me, newest(n)+1)
 	line("  %s send --device device speed=42.5", me)
+	line("  or POST %s%s with the token that `%s device token` prints as the bearer", base, device.Path, me)
 	if at := n.MQTT(); at != "" {
-		line("  or over MQTT at %s: user name and client id are the device's address, the password its token, the topic %s", at, mqtt.Topic("<address>"))
+		line("  or MQTT at %s, topic %s: the address is the user name, the token the password", at, mqtt.Topic("<address>"))
 	}
+	line("Something is not as it should be?  %s doctor", me)
 	line("\nCtrl-C stops. The next start finds everything again.\n")
 	return b.String()
 }
