@@ -32,6 +32,11 @@
 //	                        publish files with Eclipse Paho in MQTT 3.1.1 or 5, quality of service 1, and print
 //	                        the reason codes of the acknowledgements
 //	mqtt storm DEVICE ACKS  publish without pause and kill -9 the node after so many acknowledgements
+//	letter FILE DEVICE SPEED [signer=KEY|none] [source=KEY] [subject=DID] [producer=DID] [id=ID]
+//	                        write a device's signed message, or one in which a part is another's
+//	flood TIME CONNECTIONS DEVICE...
+//	                        send far too much without minding refusals; the output is what was answered, as JSON,
+//	                        and audit compares what can be read
 //	anvil start [flag…]     another chain, Foundry's, in a process of its own, with JSON-RPC at $CHAIN
 //	anvil deploy FILE       put the contracts on it for the operator of sayso-keys; FILE is for --contracts
 //	[!] anvil call METHOD [JSON…]
