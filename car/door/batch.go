@@ -185,41 +185,68 @@ func (d *Door) TakeBatch(ctx context.Context, body []byte, form Form, signedIn s
 // be called, once: only it says what is kept. The error is of the message as a
 // whole; it is a [*Limited] if the device sent too much.
 func (d *Door) Submit(ctx context.Context, body []byte, form Form, signedIn sayso.Address, backfill bool) (wait func(context.Context) Batch, err error) {
-	events, err := Split(body, form)
-	if err == nil && !signedIn.IsZero() {
-		err = d.Rates.take(signedIn, len(events), d.Clock.Now())
+	b := &batch{door: d, form: form}
+	if form == One {
+		b.alone.event[0] = body
+		b.events, b.results, b.errs, b.line = b.alone.event[:], b.alone.result[:], b.alone.err[:], b.alone.line[:]
+	} else {
+		if b.events, err = Split(body, form); err != nil {
+			return nil, err
+		}
+		n := len(b.events)
+		b.results, b.errs, b.line = make([]Result, n), make([]error, n), make([]underway, n)
 	}
-	if err != nil {
-		return nil, err
+	if !signedIn.IsZero() {
+		if err := d.Rates.take(signedIn, len(b.events), d.Clock.Now()); err != nil {
+			return nil, err
+		}
 	}
-	b := Batch{Results: make([]Result, len(events)), events: events}
-	errs := make([]error, len(events))
-	line := make([]underway, len(events))
-	for i, e := range events {
+	for i, e := range b.events {
 		if int64(len(e)) > d.MaxBody {
-			errs[i] = d.tooLarge()
+			b.errs[i] = d.tooLarge()
 		} else {
-			line[i], b.Results[i].ID, errs[i] = d.begin(ctx, e, from{signedIn, backfill})
+			b.line[i], b.results[i].ID, b.errs[i] = d.begin(ctx, e, from{signedIn, backfill})
 		}
 	}
-	return func(ctx context.Context) Batch {
-		if len(events) > 1 { // one has the patience of what keeps it
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, batchPatience)
-			defer cancel()
+	return b.wait, nil
+}
+
+// batch is a message in line.
+type batch struct {
+	door    *Door
+	form    Form
+	events  [][]byte
+	results []Result
+	errs    []error
+	line    []underway
+
+	alone struct { // what the slices are of where there is one event
+		event  [1][]byte
+		result [1]Result
+		err    [1]error
+		line   [1]underway
+	}
+}
+
+// wait waits for all events.
+func (b *batch) wait(ctx context.Context) Batch {
+	if len(b.events) > 1 { // one has the patience of what keeps it
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, batchPatience)
+		defer cancel()
+	}
+	out := Batch{Results: b.results, events: b.events}
+	for i := range b.events {
+		if b.errs[i] == nil {
+			b.results[i], b.errs[i] = b.door.finish(ctx, b.line[i])
 		}
-		for i := range events {
-			if errs[i] == nil {
-				b.Results[i], errs[i] = d.finish(ctx, line[i])
-			}
-			if sayso.FaultOf(errs[i]) == sayso.Cancelled && ctx.Err() == context.DeadlineExceeded {
-				errs[i] = sayso.Fail(sayso.Busy, op, "not kept in time; send it again")
-			}
-			d.count(b.Results[i], errs[i])
-			b.note(i, errs[i], form)
+		if b.errs[i] != nil && sayso.FaultOf(b.errs[i]) == sayso.Cancelled && ctx.Err() == context.DeadlineExceeded {
+			b.errs[i] = sayso.Fail(sayso.Busy, op, "not kept in time; send it again")
 		}
-		return b
-	}, nil
+		b.door.count(b.results[i], b.errs[i])
+		out.note(i, b.errs[i], b.form)
+	}
+	return out
 }
 
 // count notes what became of an event.

@@ -145,6 +145,13 @@ func (s *Server) answer(cl *mochi.Client, e entry, code packets.Code) {
 	if e.qos == 0 {
 		return
 	}
+	if e.qos == 1 && code == packets.CodeSuccess {
+		// The same four bytes in both versions, as mochi would write them.
+		if _, err := cl.Net.Conn.Write([]byte{packets.Puback << 4, 2, byte(e.id >> 8), byte(e.id)}); err != nil {
+			cl.Stop(err) // the device sends the message again
+		}
+		return
+	}
 	if cl.Properties.ProtocolVersion < 5 && code.Code == packets.ErrNotAuthorized.Code {
 		cl.Stop(code)
 		return
