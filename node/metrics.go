@@ -48,6 +48,7 @@ func newMetrics(n *Node) *metrics {
 		count("sayso_mqtt_accepted_total", "Connections over MQTT whose device was proven.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.Accepted })),
 		count("sayso_mqtt_refused_total", "Connections over MQTT that were not let in.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.Refused })),
 		count("sayso_mqtt_cut_off_total", "Connections over MQTT ended because the device may no longer send.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.CutOff })),
+		count("sayso_mqtt_taken_over_total", "Connections over MQTT ended because the same key connected again.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.TakenOver })),
 		count("sayso_mqtt_slow_total", "Connections over MQTT ended because a packet took too long.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.Slow })),
 		count("sayso_mqtt_faults_total", "Connections over MQTT ended by a fault of this program.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.Faults })),
 		gauge("sayso_vault_sequence", "Commit sequence of the vault.", func() float64 { return float64(n.Vault.Seq()) }),

@@ -61,6 +61,10 @@ func (h *hook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 	if limit := uint16(maxKeepalive / time.Second); cl.State.Keepalive == 0 || cl.State.Keepalive > limit {
 		cl.State.Keepalive, cl.State.ServerKeepalive = limit, true
 	}
+	if old, ok := h.s.broker.Clients.Get(cl.ID); ok && !old.Closed() {
+		h.s.takenOver.Add(1)
+		h.s.cfg.Log.Info("a device connected a second time; the first connection ends", "device", cl.ID, "remote", cl.Net.Remote, "before", old.Net.Remote)
+	}
 	c.session = se
 	h.s.accepted.Add(1)
 	h.s.connected.Add(1)

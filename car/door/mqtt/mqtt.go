@@ -61,8 +61,8 @@ type Server struct {
 	tasks  sync.WaitGroup // acknowledgements, judgements
 	once   sync.Once
 
-	listening                                          atomic.Bool
-	connected, accepted, refused, cutOff, slow, faults atomic.Int64
+	listening                                                     atomic.Bool
+	connected, accepted, refused, cutOff, takenOver, slow, faults atomic.Int64
 }
 
 // Figures are counts since the start, and the connections that are open.
@@ -71,13 +71,14 @@ type Figures struct {
 	Accepted  int64 // connections whose device was proven
 	Refused   int64 // connections that were not let in
 	CutOff    int64 // connections ended because the device may no longer send
+	TakenOver int64 // connections ended because the same key connected again
 	Slow      int64 // connections ended because a packet took too long
 	Faults    int64 // connections ended by a fault of this program
 }
 
 // Figures counts.
 func (s *Server) Figures() Figures {
-	return Figures{s.connected.Load(), s.accepted.Load(), s.refused.Load(), s.cutOff.Load(), s.slow.Load(), s.faults.Load()}
+	return Figures{s.connected.Load(), s.accepted.Load(), s.refused.Load(), s.cutOff.Load(), s.takenOver.Load(), s.slow.Load(), s.faults.Load()}
 }
 
 // New builds the door. Nothing is listened to yet.

@@ -227,6 +227,9 @@ func TestASessionBelongsToAKey(t *testing.T) {
 	second.ended(0x8e)
 	third.publish(1, 1, mine.topic("status"), mine.speed(2))
 	third.expect(packets.Puback)
+	if n := w.server.Figures().TakenOver; n != 2 {
+		t.Errorf("%d taken over are counted", n)
+	}
 }
 
 func TestTheProofRunsOut(t *testing.T) {
