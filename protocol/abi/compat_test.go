@@ -31,7 +31,7 @@ var own = map[string]string{
 		pairAftermarketDeviceWithDeadline unpairAftermarketDeviceWithDeadline nonces isDigestUsed eip712Domain
 		renameManufacturer ManufacturerRenamed onAftermarketDeviceTransfer nodeTokens initialize
 		SignatureAlreadyUsed SignatureExpired ManufacturerNameRefused AlreadyManufacturer InvalidAccountNonce
-		annex NoAnnex onVehicleTransfer isClaimUsed setDeviceDefinitionId DefaultStorageNodeIdSet
+		annex NoAnnex onVehicleTransfer isClaimUsed isConnectUsed setDeviceDefinitionId DefaultStorageNodeIdSet
 		mintSyntheticDeviceWithDeadline burnSyntheticDeviceWithDeadline mintVehicleAndSdWithDeadline`,
 	"Grants": `initialize TemplateContractSet AllPermissionsRevoked AllAccountPermissionsRevoked
 		revokeAll revokeAllBySig revokeAllAccountPermissions setPermissionsBySig setAccountPermissionsBySig

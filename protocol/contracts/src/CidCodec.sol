@@ -31,6 +31,8 @@ library CidCodec {
     /// @dev Version 1, codec dag-pb (0x70) or raw (0x55), then the multihash header.
     uint256 private constant V1_PB_HEADER = 0x01701220;
     uint256 private constant V1_RAW_HEADER = 0x01551220;
+    /// @dev A one in each byte.
+    uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
     /// @dev 58^23: the weight of the upper 23 of 46 base58 digits.
     uint256 private constant HALF_WEIGHT = 58 ** 23;
 
@@ -76,17 +78,11 @@ library CidCodec {
     /// @dev 46 base58 digits as upper * 58^23 + lower, each half below 2^135; the sum is the 34-byte multihash. 46 digits
     /// whose value starts with the sha2-256 header have exactly one spelling, so no second check is needed.
     function _unbase58(bytes calldata s) private pure returns (bool, bytes32) {
-        uint256 table = _table(
-            0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff,
-            0xffffffffffffffffffffffffffffffffff000102030405060708ffffffffffff,
-            0xff090a0b0c0d0e0f10ff1112131415ff161718191a1b1c1d1e1f20ffffffffff,
-            0xff2122232425262728292a2bff2c2d2e2f30313233343536373839ffffffffff
-        );
-        (uint256 upper, bool okUpper) = _number(bytes32(s), 23, 58, table);
-        (uint256 lower, bool okLower) = _number(bytes32(s[23:]), 23, 58, table);
-        (uint256 high, uint256 low) = Math.mul512(upper, HALF_WEIGHT);
+        (uint256 upper, bool okUpper) = _digits58(bytes32(s));
+        (uint256 lower, bool okLower) = _digits58(bytes32(s[23:]));
+        (uint256 high, uint256 low) = Math.mul512(_join(upper, 58), HALF_WEIGHT);
         unchecked {
-            uint256 sum = low + lower;
+            uint256 sum = low + _join(lower, 58);
             if (sum < low) ++high;
             return (okUpper && okLower && high == SHA256_HEADER, bytes32(sum));
         }
@@ -95,46 +91,65 @@ library CidCodec {
     /// @dev 58 base32 characters after the "b" hold 290 bits, here two halves of 145: 32 of header, 256 of digest, and 2 at
     /// the end that must be zero.
     function _unbase32(bytes calldata s) private pure returns (bool, uint256 header, bytes32) {
-        uint256 table = _table(
-            0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff,
-            0xffffffffffffffffffffffffffffffffffff1a1b1c1d1e1fffffffffffffffff,
-            0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff,
-            0xff000102030405060708090a0b0c0d0e0f10111213141516171819ffffffffff
-        );
-        (uint256 upper, bool okUpper) = _number(bytes32(s[1:]), 29, 32, table);
-        (uint256 lower, bool okLower) = _number(bytes32(s[30:]), 29, 32, table);
+        (uint256 upper, bool okUpper) = _digits32(bytes32(s[1:]));
+        (uint256 lower, bool okLower) = _digits32(bytes32(s[30:]));
+        (upper, lower) = (_join(upper, 32), _join(lower, 32));
         return (okUpper && okLower && lower & 3 == 0, upper >> 113, bytes32((upper << 143) | (lower >> 2)));
     }
 
-    /// @dev Value of the first `count` characters of `word` as digits of `base`, by a table of 128 entries.
-    function _number(bytes32 word, uint256 count, uint256 base, uint256 table)
-        private
-        pure
-        returns (uint256 value, bool ok)
-    {
-        assembly ("memory-safe") {
-            let seen := 0
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                let c := byte(i, word)
-                let digit := byte(0, mload(add(table, and(c, 0x7f))))
-                // A character above 127 or one that is no digit (0xff) leaves bit 7.
-                seen := or(seen, or(c, digit))
-                value := add(mul(value, base), digit)
-            }
-            ok := iszero(and(seen, 0x80))
+    // Characters are handled 32 at once, one in each byte of a word. `_from(x, c)` has a one in each byte whose character is
+    // c or above; it needs characters below 128. Bytes that are not used hold the digit zero.
+
+    /// @dev The first 23 characters of a word as base58 digits, at the right end; whether all of them are digits.
+    function _digits58(bytes32 word) private pure returns (uint256, bool) {
+        unchecked {
+            uint256 x = (uint256(word) >> 72) | (ONES << 184) * uint256(uint8(bytes1("1")));
+            if (x & (ONES << 7) != 0) return (0, false);
+            uint256 fromA = _from(x, "A");
+            uint256 froma = _from(x, "a");
+            // Each range of digits begins with a one and ends with a one: what is in none of them leaves a zero.
+            uint256 inRange = _from(x, "1") - _from(x, ":") + fromA - _from(x, "I") + _from(x, "J") - _from(x, "O")
+                + _from(x, "P") - _from(x, "[") + froma - _from(x, "l") + _from(x, "m") - _from(x, "{");
+            uint256 gaps = fromA * 7 + _from(x, "J") + _from(x, "P") + froma * 6 + _from(x, "m");
+            return (x - ONES * uint256(uint8(bytes1("1"))) - gaps, inRange == ONES);
         }
     }
 
-    /// @dev Lays out a table of 128 digit values by character in memory; 0xff marks a character that is no digit.
-    function _table(uint256 a, uint256 b, uint256 c, uint256 d) private pure returns (uint256 table) {
-        assembly ("memory-safe") {
-            table := mload(0x40)
-            mstore(table, a)
-            mstore(add(table, 0x20), b)
-            mstore(add(table, 0x40), c)
-            mstore(add(table, 0x60), d)
-            // 31 bytes more than the table, for a read at its last entry.
-            mstore(0x40, add(table, 0xa0))
+    /// @dev The first 29 characters of a word as base32 digits, at the right end; whether all of them are digits.
+    function _digits32(bytes32 word) private pure returns (uint256, bool) {
+        unchecked {
+            uint256 x = (uint256(word) >> 24) | (ONES << 232) * uint256(uint8(bytes1("a")));
+            if (x & (ONES << 7) != 0) return (0, false);
+            uint256 froma = _from(x, "a");
+            uint256 inRange = _from(x, "2") - _from(x, "8") + froma - _from(x, "{");
+            // "2" is 26 and 0x32, "a" is 0 and 0x61.
+            return (x - ONES * 24 - froma * 73, inRange == ONES);
+        }
+    }
+
+    /// @dev One in each byte of `x` that is `c` or above, for bytes below 128.
+    function _from(uint256 x, bytes1 c) private pure returns (uint256) {
+        unchecked {
+            return ((x + ONES * (128 - uint256(uint8(c)))) >> 7) & ONES;
+        }
+    }
+
+    /// @dev The number that 32 digits make, one in each byte, by joining neighbours: pairs, fours, eights, halves.
+    function _join(uint256 x, uint256 base) private pure returns (uint256) {
+        unchecked {
+            uint256 mask = type(uint256).max / 0x101;
+            x = (x & mask) + ((x >> 8) & mask) * base;
+            base *= base;
+            mask = type(uint256).max / 0x10001;
+            x = (x & mask) + ((x >> 16) & mask) * base;
+            base *= base;
+            mask = type(uint256).max / 0x100000001;
+            x = (x & mask) + ((x >> 32) & mask) * base;
+            base *= base;
+            mask = type(uint256).max / 0x10000000000000001;
+            x = (x & mask) + ((x >> 64) & mask) * base;
+            base *= base;
+            return (x & type(uint128).max) + (x >> 128) * base;
         }
     }
 

@@ -244,23 +244,27 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         string calldata source
     ) private {
         Store storage s = _store();
-        Packed memory r;
-        r.grantor = grantor;
-        (r.sourceKind, r.digest) = CidCodec.pack(source);
-        if (r.sourceKind == CidCodec.TEXT) s.text[key] = source;
+        (uint256 kind, bytes32 digest) = CidCodec.pack(source);
+        if (kind == CidCodec.TEXT) s.text[key] = source;
         if (templateId != 0) {
-            r.sourceKind |= HAS_TEMPLATE;
+            kind |= HAS_TEMPLATE;
             s.template[key] = templateId;
         }
+        uint256 first = uint160(grantor);
         bool never = expiration == type(uint256).max;
         if (permissions > type(uint40).max || (expiration >= NEVER && !never)) {
-            r.sourceKind |= IS_WIDE;
+            kind |= IS_WIDE;
             s.wide[key] = Wide(permissions, expiration);
         } else {
-            r.permissions = uint40(permissions);
-            r.expiration = never ? NEVER : uint48(expiration);
+            first |= ((never ? NEVER : expiration) << 160) | (permissions << 208);
         }
-        s.records[key] = r;
+        first |= kind << 248;
+        Packed storage r = s.records[key];
+        // Member by member this would write the first slot four times.
+        assembly {
+            sstore(r.slot, first)
+            sstore(add(r.slot, 1), digest)
+        }
     }
 
     function _checkTemplate(uint256 templateId, address asset, uint256 permissions) private view {

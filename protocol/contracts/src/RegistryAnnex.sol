@@ -100,7 +100,8 @@ contract RegistryAnnex is Manufacturers, VehiclesWithSynthetics {
         return (hex"0f", "DIMO", "1", block.chainid, address(this), bytes32(0), new uint256[](0));
     }
 
-    /// @notice Whether a digest of an old form was accepted already. For claims ask isClaimUsed.
+    /// @notice Whether a digest of an old form was accepted already. For claims ask isClaimUsed, for
+    /// connections isConnectUsed.
     function isDigestUsed(bytes32 digest) external view returns (bool) {
         return _reg().digestUsed[digest];
     }
@@ -110,5 +111,13 @@ contract RegistryAnnex is Manufacturers, VehiclesWithSynthetics {
         bytes32 digest = _digest(keccak256(abi.encode(CLAIM_TYPE, aftermarketDeviceNode, owner)));
         return owner != address(0)
             && (s.deviceByAddress[s.devices[aftermarketDeviceNode].addr].firstClaimant == owner || s.digestUsed[digest]);
+    }
+
+    /// @notice Whether the old form of a mint of a synthetic device, of this connection for this vehicle, was accepted
+    /// already.
+    function isConnectUsed(uint256 connectionId, uint256 vehicleNode) external view returns (bool) {
+        RegistryStore storage s = _reg();
+        bytes32 digest = _digest(keccak256(abi.encode(MINT_SYNTHETIC_TYPE, connectionId, vehicleNode)));
+        return s.vehicles[vehicleNode].firstConnection == _connectionTag(connectionId) || s.digestUsed[digest];
     }
 }

@@ -152,6 +152,7 @@ contract SyntheticDevicesTest is Base {
         vm.expectRevert(abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", used));
         vm.prank(cloud);
         annex.mintSyntheticDeviceSign(d);
+        vm.assertTrue(annex.isConnectUsed(_connection, _vehicle), "used");
         withDeadline(d, SYNTHETIC_KEY, 0, FAR);
         vm.prank(cloud);
         annex.mintSyntheticDeviceWithDeadline(d, 0, FAR);
@@ -159,6 +160,39 @@ contract SyntheticDevicesTest is Base {
         vm.expectRevert(abi.encodeWithSignature("InvalidAccountNonce(address,uint256)", alice, 1));
         vm.prank(cloud);
         annex.mintSyntheticDeviceWithDeadline(d, 0, FAR);
+    }
+
+    /// @dev The first connection is remembered beside the vehicle's links, later ones by digest.
+    function test_oldForm_countsOnce_forEachConnection() public {
+        mint();
+        for (uint256 i = 0; i < 2; ++i) {
+            string memory name = i == 0 ? "Second" : "Third";
+            uint256 connection = connections.mint(cloud, address(uint160(0x77 + i)), name, "gold");
+            vm.assertFalse(annex.isConnectUsed(connection, _vehicle), "not used");
+            for (uint256 j = 0; j < 2; ++j) {
+                uint256 id = annex.getNodeLink(address(vehicles), address(synthetics), _vehicle);
+                vm.prank(alice);
+                synthetics.burn(id);
+                bytes32 digest = typedDigest(keccak256(abi.encode(TYPE, connection, _vehicle)));
+                MintSyntheticDeviceInput memory d = input();
+                d.connectionId = connection;
+                (d.syntheticDeviceSig, d.vehicleOwnerSig) = (sign(SYNTHETIC_KEY, digest), sign(ALICE_KEY, digest));
+                if (j == 1) vm.expectRevert(abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", digest));
+                vm.prank(cloud);
+                annex.mintSyntheticDeviceSign(d);
+                if (j == 1) mintAgain();
+            }
+            vm.assertTrue(annex.isConnectUsed(connection, _vehicle), "used");
+        }
+        vm.assertTrue(annex.isConnectUsed(_connection, _vehicle), "the first is not forgotten");
+    }
+
+    function mintAgain() private {
+        MintSyntheticDeviceInput memory d = input();
+        uint256 nonce = registry.nonces(alice);
+        withDeadline(d, SYNTHETIC_KEY, nonce, FAR);
+        vm.prank(cloud);
+        annex.mintSyntheticDeviceWithDeadline(d, nonce, FAR);
     }
 
     function test_withDeadline_lapses_andIsTheConnections() public {

@@ -45,11 +45,13 @@ struct RegistryParts {
 /// @notice What the parts of the registry share: the state, the kinds of node, and the errors.
 /// @dev Attribute values are checked against a list and emitted, not stored: the indexer answers for them.
 abstract contract RegistryBase is AccessManagedUpgradeable {
-    /// @dev One slot: what a vehicle is linked with. `synthetic` is filled by cloud connections.
+    /// @dev One slot: what a vehicle is linked with, and the first connection that an old signature connected it with, as
+    /// 64 bits of the hash of its id.
     struct VehicleNode {
         uint64 manufacturer;
         uint64 aftermarketDevice;
         uint64 synthetic;
+        uint64 firstConnection;
     }
 
     /// @dev One slot. Ids count from 1, so the narrow types cannot overflow in practice.

@@ -54,8 +54,7 @@ abstract contract SyntheticDevices is VehicleMinting {
     function mintSyntheticDeviceSign(MintSyntheticDeviceInput memory data) external {
         _requireConnector(data.connectionId);
         address owner = _reg().vehicleNft.ownerOf(data.vehicleNode);
-        bytes32 digest = _digestOnce(keccak256(abi.encode(MINT_SYNTHETIC_TYPE, data.connectionId, data.vehicleNode)));
-        _checkAndMint(data, owner, digest);
+        _checkAndMint(data, owner, _connectDigestOnce(data.connectionId, data.vehicleNode));
     }
 
     /// @notice The same with a nonce of the vehicle's owner and a deadline, and bound to the device's key. The owner's
@@ -93,6 +92,23 @@ abstract contract SyntheticDevices is VehicleMinting {
             address owner = _reg().vehicleNft.ownerOf(d.vehicleNode);
             _mintSynthetic(connectionId, d.vehicleNode, owner, d.syntheticDeviceAddr, d.attrInfoPairs);
         }
+    }
+
+    /// @dev Digest of a mint in the old form, marked as used. The first connection of a vehicle is kept beside the vehicle's
+    /// links, where it costs no slot; later ones are kept like the digests of other old forms. Connection and vehicle are
+    /// all that the digest depends on. Should two connections share 64 bits, the second is refused in the old form only.
+    function _connectDigestOnce(uint256 connectionId, uint256 vehicle) private returns (bytes32 digest) {
+        VehicleNode storage v = _reg().vehicles[vehicle];
+        bytes32 structHash = keccak256(abi.encode(MINT_SYNTHETIC_TYPE, connectionId, vehicle));
+        uint64 tag = _connectionTag(connectionId);
+        if (v.firstConnection == tag) revert SignatureAlreadyUsed(_digest(structHash));
+        if (v.firstConnection != 0) return _digestOnce(structHash);
+        v.firstConnection = tag;
+        return _digest(structHash);
+    }
+
+    function _connectionTag(uint256 connectionId) internal pure returns (uint64) {
+        return uint64(uint256(keccak256(abi.encode(connectionId)))) | 1;
     }
 
     function _checkAndMint(MintSyntheticDeviceInput memory data, address owner, bytes32 digest) private {
