@@ -3,6 +3,7 @@
 package durable
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 )
@@ -50,3 +51,7 @@ func SyncDir(dir string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// FileURI is the file: URI of a path, as SQLite takes it; a path may hold the
+// characters that end a URI's path.
+func FileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }

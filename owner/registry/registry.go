@@ -14,6 +14,7 @@ import (
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
 	"sayso"
+	"sayso/internal/durable"
 )
 
 //go:embed schema.sql
@@ -65,7 +66,7 @@ func Open(cfg Config) (*Registry, error) {
 	if cfg.Confirmations > Depth {
 		return nil, fmt.Errorf("registry: %d confirmations: at most %d", cfg.Confirmations, Depth)
 	}
-	db, err := sql.Open("sqlite", "file:"+cfg.Path+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", durable.FileURI(cfg.Path)+"?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		return nil, fmt.Errorf("registry: open %s: %w", cfg.Path, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -212,6 +213,16 @@ func TestEpochAtAndPairedAt(t *testing.T) {
 	}{{1, 9, false}, {1, 10, true}, {1, 20, false}, {2, 15, false}, {2, 30, true}, {1, 40, false}} {
 		if got := d.PairedAt(c.vehicle, sayso.Instant(c.at*1_000_000)); got != c.want {
 			t.Errorf("PairedAt(%d, %d) = %v", c.vehicle, c.at, got)
+		}
+	}
+}
+
+func TestAPathMayHoldAnyCharacter(t *testing.T) {
+	for _, name := range []string{"a#b", "a?b", "a%41b", "a b", "ä"} {
+		path := filepath.Join(t.TempDir(), name)
+		open(t, path).Close()
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("%q: the registry was put elsewhere: %v", name, err)
 		}
 	}
 }

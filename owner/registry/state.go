@@ -20,6 +20,7 @@ const (
 	grants        kind = "grant"
 	licences      kind = "licence"
 	templates     kind = "template"
+	synthetics    kind = "synthetic"
 )
 
 // fact names one row: kind and primary key in text form.
@@ -50,6 +51,8 @@ func decode(k kind, body []byte) (any, error) {
 		return read(&Licence{})
 	case templates:
 		return read(&Template{})
+	case synthetics:
+		return read(&Synthetic{})
 	}
 	return nil, fmt.Errorf("registry: unknown kind of fact %q", k)
 }

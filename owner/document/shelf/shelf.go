@@ -18,6 +18,7 @@ import (
 
 	"sayso"
 	"sayso/internal/clock"
+	"sayso/internal/durable"
 	"sayso/owner/consent"
 	"sayso/owner/document"
 	"sayso/owner/registry"
@@ -88,7 +89,7 @@ func Open(cfg Config) (*Shelf, error) {
 			return nil, err
 		}
 	}
-	s.db, err = sql.Open("sqlite", "file:"+cfg.Path+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=busy_timeout(5000)&_pragma=secure_delete(on)")
+	s.db, err = sql.Open("sqlite", durable.FileURI(cfg.Path)+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=busy_timeout(5000)&_pragma=secure_delete(on)")
 	if err != nil {
 		return nil, fmt.Errorf("documents: open %s: %w", cfg.Path, err)
 	}
@@ -344,5 +345,4 @@ func (s *Shelf) keep(ctx context.Context, body []byte, d *document.Document, veh
 type try struct {
 	done   chan struct{}
 	failed time.Time
-	err    error
 }
