@@ -42,7 +42,13 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer m.release()
-	leave, err := d.Gate.Enter(r.Context())
+	if m.form == One && !m.device.IsZero() {
+		err = d.Rates.take(m.device, 1, d.Clock.Now())
+	}
+	var leave func()
+	if err == nil { // who sends too much takes nobody's place
+		leave, err = d.Gate.Enter(r.Context())
+	}
 	if err != nil {
 		d.count(Result{}, err)
 		refuse(w, err)
@@ -73,14 +79,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Door) serveOne(w http.ResponseWriter, r *http.Request, m message) {
-	var result Result
-	var err error
-	if !m.device.IsZero() {
-		err = d.Rates.take(m.device, 1, d.Clock.Now())
-	}
-	if err == nil {
-		result, err = d.Take(r.Context(), m.body, m.device, m.backfill)
-	}
+	result, err := d.Take(r.Context(), m.body, m.device, m.backfill)
 	d.count(result, err)
 	switch {
 	case err != nil:

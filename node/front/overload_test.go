@@ -106,6 +106,15 @@ func (h *herd) run(conns int, d time.Duration, send each) *tally {
 
 // overHTTP sends again at once whatever the answer says.
 func (h *herd) overHTTP(i int, t *tally, ready func(bool) *atomic.Bool) {
+	h.overHTTPEvery(0)(i, t, ready)
+}
+
+// overHTTPEvery sends with a pause between.
+func (h *herd) overHTTPEvery(pause time.Duration) each {
+	return func(i int, t *tally, ready func(bool) *atomic.Bool) { h.http(i, t, ready, pause) }
+}
+
+func (h *herd) http(i int, t *tally, ready func(bool) *atomic.Bool, pause time.Duration) {
 	conn, err := net.Dial("tcp", h.w.server.Listener.Addr().String())
 	stop := ready(err == nil)
 	if err != nil {
@@ -115,7 +124,7 @@ func (h *herd) overHTTP(i int, t *tally, ready func(bool) *atomic.Bool) {
 	in := bufio.NewReader(conn)
 	k := i % len(h.devices)
 	var waits []time.Duration
-	for !stop.Load() {
+	for ; !stop.Load(); time.Sleep(pause) {
 		body := h.event()
 		at := time.Now()
 		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", door.Path, h.tokens[k], len(body), body); err != nil {
@@ -132,7 +141,7 @@ func (h *herd) overHTTP(i int, t *tally, ready func(bool) *atomic.Bool) {
 		case res.StatusCode == 200:
 			t.kept.Add(1)
 			waits = append(waits, time.Since(at))
-		case res.StatusCode == 503 && res.Header.Get("Retry-After") == "1":
+		case (res.StatusCode == 503 || res.StatusCode == 429) && res.Header.Get("Retry-After") == "1":
 			t.refused.Add(1)
 		default:
 			t.wrong.Add(1)
@@ -257,5 +266,32 @@ func TestOverload(t *testing.T) {
 		}
 		w.server.CloseClientConnections()
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// One device that sends without pause over many connections is held to its rate,
+// and the others are not refused anything. Their delay is printed: the flood has
+// its share of the machine, wherever it is turned away.
+func TestANoisyNeighbour(t *testing.T) {
+	w := newWorld(t)
+	const others, loud, lasts = 8, 64, 800 * time.Millisecond
+	w.front.Door.Gate = door.NewGate(1024, 64<<20)
+	h := newHerd(w, others)
+	noise := &herd{w: w, devices: []string{"device"}, tokens: []string{strings.TrimPrefix(w.deviceLogin("device"), "Bearer ")}}
+	h.run(others, lasts, h.overHTTP)
+	quiet := h.run(others, lasts, h.overHTTP)
+	w.front.Door.Rates = door.NewRates(20)
+	var flood *tally
+	var wg sync.WaitGroup
+	wg.Go(func() { flood = noise.run(loud, lasts, noise.overHTTP) })
+	calm := h.run(others, lasts, h.overHTTPEvery(100*time.Millisecond))
+	wg.Wait()
+	t.Logf("%d others: alone %.0f/s, p99 %s; beside %d connections of one device: p99 %s, %d refused; the loud one: %d kept, %d refused",
+		others, quiet.rate(), quiet.p99(), loud, calm.p99(), calm.refused.Load(), flood.kept.Load(), flood.refused.Load())
+	if calm.refused.Load()+calm.wrong.Load() > 0 || calm.kept.Load() == 0 {
+		t.Errorf("of the others %d were kept, %d refused, %d answered otherwise", calm.kept.Load(), calm.refused.Load(), calm.wrong.Load())
+	}
+	if most := 100 + int64(20*flood.took.Seconds()) + 20; flood.kept.Load() > most || flood.refused.Load() == 0 || flood.wrong.Load() > 0 {
+		t.Errorf("of the loud one %d were kept, at most %d; %d refused, %d answered otherwise", flood.kept.Load(), most, flood.refused.Load(), flood.wrong.Load())
 	}
 }
