@@ -41,7 +41,9 @@ type Vehicle struct {
 	Definition   string            `json:"definition"`
 	Attributes   map[string]string `json:"attributes,omitempty"` // Make, Model, Year, ImageURI …
 	MintedAt     int64             `json:"mintedAt"`
-	Device       uint64            `json:"device,omitempty"` // paired aftermarket device, 0 = none
+	Device       uint64            `json:"device,omitempty"`      // paired aftermarket device, 0 = none
+	Synthetic    uint64            `json:"synthetic,omitempty"`   // its synthetic device, 0 = none
+	StorageNode  string            `json:"storageNode,omitempty"` // id of the chosen storage node, decimal; "" = the default one
 	Owners       []Ownership       `json:"owners"`
 	Burned       bool              `json:"burned,omitempty"`
 }

@@ -205,7 +205,7 @@ func TestTopicsAreThoseOfTheSpecification(t *testing.T) {
 		info.Templates: "Template",
 	}
 	for _, e := range table(info) {
-		if e.signature == allRevoked {
+		if e.signature == allRevoked || e.signature == renamed {
 			continue // of our contracts alone
 		}
 		want, ok := topics[contracts[e.contract(info)]+" "+shape(e.signature)]

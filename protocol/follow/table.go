@@ -57,6 +57,7 @@ func table(chain registry.ChainInfo) []event {
 		{onLicense, "RedirectUriDisabled(uint256 indexed tokenId, string uri)", licence(redirectDisabled)},
 		{onLicense, transfer, licence(licenceMoved)},
 	}
+	list = append(list, connectedTable()...)
 	if !chain.Templates.IsZero() {
 		list = append(list, templateTable()...)
 	}

@@ -1,0 +1,92 @@
+package follow
+
+import "sayso/owner/registry"
+
+const (
+	syntheticNew  = "SyntheticDeviceNodeMinted(uint256 connectionId, uint256 syntheticDeviceNode, uint256 indexed vehicleNode, address indexed syntheticDeviceAddress, address indexed owner)"
+	syntheticGone = "SyntheticDeviceNodeBurned(uint256 indexed syntheticDeviceNode, uint256 indexed vehicleNode, address indexed owner)"
+	syntheticAttr = "SyntheticDeviceAttributeSet(uint256 indexed tokenId, string attribute, string info)"
+	storageNode   = "VehicleStorageNodeIdSet(uint256 indexed vehicleId, uint256 indexed storageNodeId)"
+	renamed       = "ManufacturerRenamed(uint256 indexed tokenId, string name)"
+)
+
+// connectedTable returns the rows of synthetic devices and of the storage node that
+// keeps a vehicle's data. A synthetic device moves with its vehicle and with nothing
+// else, so its own Transfer says nothing new.
+func connectedTable() []event {
+	return []event{
+		{onRegistry, syntheticNew, syntheticMinted},
+		{onRegistry, syntheticGone, synthetic("syntheticDeviceNode", syntheticBurned)},
+		{onRegistry, syntheticAttr, synthetic("tokenId", func(_ *registry.Tx, s *registry.Synthetic, a args) {
+			s.Attributes = with(s.Attributes, a.text("attribute"), a.text("info"))
+		})},
+		{onRegistry, storageNode, storageNodeSet},
+		{onRegistry, renamed, manufacturerRenamed},
+	}
+}
+
+func syntheticMinted(tx *registry.Tx, a args) error {
+	id, err := a.id("syntheticDeviceNode")
+	if err != nil {
+		return err
+	}
+	vehicleID, err := a.id("vehicleNode")
+	if err != nil {
+		return err
+	}
+	tx.PutSynthetic(registry.Synthetic{
+		ID: id, Connection: a.number("connectionId").String(), Vehicle: vehicleID,
+		Address: a.address("syntheticDeviceAddress"), MintedAt: tx.Block.Time,
+	})
+	return vehicle(tx, a, "vehicleNode", func(v *registry.Vehicle) { v.Synthetic = id })
+}
+
+// synthetic changes a synthetic device that is there.
+func synthetic(name string, change func(*registry.Tx, *registry.Synthetic, args)) func(*registry.Tx, args) error {
+	return func(tx *registry.Tx, a args) error {
+		id, err := a.id(name)
+		if err != nil {
+			return err
+		}
+		s, ok := tx.Synthetic(id)
+		if !ok {
+			return missing("synthetic device", id)
+		}
+		change(tx, &s, a)
+		tx.PutSynthetic(s)
+		return nil
+	}
+}
+
+// syntheticBurned ends the link of the vehicle too, unless it has another by now.
+func syntheticBurned(tx *registry.Tx, s *registry.Synthetic, _ args) {
+	s.BurnedAt = tx.Block.Time
+	if v, ok := tx.Vehicle(s.Vehicle); ok && v.Synthetic == s.ID {
+		v.Synthetic = 0
+		tx.PutVehicle(v)
+	}
+}
+
+// storageNodeSet keeps the owner's choice; number 0 is the default node.
+func storageNodeSet(tx *registry.Tx, a args) error {
+	return vehicle(tx, a, "vehicleId", func(v *registry.Vehicle) {
+		v.StorageNode = ""
+		if n := a.number("storageNodeId"); n.Sign() != 0 {
+			v.StorageNode = n.String()
+		}
+	})
+}
+
+func manufacturerRenamed(tx *registry.Tx, a args) error {
+	id, err := a.id("tokenId")
+	if err != nil {
+		return err
+	}
+	m, ok := tx.Manufacturer(id)
+	if !ok {
+		return missing("manufacturer", id)
+	}
+	m.Name = a.text("name")
+	tx.PutManufacturer(m)
+	return nil
+}
