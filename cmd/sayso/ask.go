@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sort"
 	"strings"
 	"time"
@@ -184,6 +185,9 @@ func (c *askCmd) latest(ctx context.Context, d *desk, vehicleToken, did string) 
 		rows = append(rows, []string{s.Name, value, s.Timestamp})
 	}
 	printTable(rows)
+	if len(rows) == 1 {
+		fmt.Fprintln(os.Stderr, "There is nothing yet that the caller may see.")
+	}
 	return finish(answer, nil)
 }
 
