@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
 import {IGrants} from "../src/interfaces/IGrants.sol";
 import {NodeNft} from "../src/NodeNft.sol";
+import {Registry} from "../src/Registry.sol";
+import {RegistryAnnex} from "../src/RegistryAnnex.sol";
 import {RegistryParts} from "../src/registry/RegistryBase.sol";
 import {Roles} from "../src/Roles.sol";
 import {Base} from "./support/Base.sol";
@@ -96,6 +99,149 @@ contract AccessTest is Base {
         vm.assertTrue(member, "relay");
     }
 
+    /// @dev A guardian stops an announced upgrade and can do nothing else.
+    function test_guardian_cancelsUpgrades() public {
+        manager.grantRole(Roles.GUARDIAN, bob, 0);
+        manager.grantRole(Roles.UPGRADER, alice, 2 days);
+        address next = implementation(1);
+        bytes memory data = abi.encodeCall(UUPSUpgradeable.upgradeToAndCall, (next, ""));
+        vm.prank(alice);
+        manager.schedule(address(registry), data, 0);
+        vm.expectRevert();
+        vm.prank(cloud);
+        manager.cancel(alice, address(registry), data);
+        vm.prank(bob);
+        manager.cancel(alice, address(registry), data);
+        vm.warp(NOW + 3 days);
+        vm.expectRevert();
+        vm.prank(alice);
+        registry.upgradeToAndCall(next, "");
+        vm.expectRevert(notAllowed(bob));
+        vm.prank(bob);
+        registry.upgradeToAndCall(next, "");
+        for (uint64 role = 0; role < Roles.GUARDIAN; ++role) {
+            (bool member,) = manager.hasRole(role, bob);
+            vm.assertFalse(member, "another role");
+        }
+    }
+
+    /// @dev Whoever is given the role for upgrades has it only after the same delay.
+    function test_upgrader_beginsLater() public {
+        found(0, 2 days);
+        vm.assertEq(manager.getRoleGuardian(Roles.UPGRADER), Roles.GUARDIAN, "guardian");
+        vm.warp(NOW + 6 days);
+        vm.assertEq(manager.getRoleGrantDelay(Roles.UPGRADER), 2 days, "delay");
+        manager.grantRole(Roles.UPGRADER, alice, 0);
+        address next = implementation(1);
+        vm.expectRevert(notAllowed(alice));
+        vm.prank(alice);
+        registry.upgradeToAndCall(next, "");
+        vm.warp(NOW + 8 days);
+        vm.prank(alice);
+        registry.upgradeToAndCall(next, "");
+    }
+
+    /// @dev Every restricted function, the role it takes, and that nobody without that role is let through.
+    function test_roles_ofEveryFunction() public view {
+        roleIs(address(registry), Roles.MANUFACTURER_MINTER, "mintManufacturer(address,string,(string,string)[])");
+        roleIs(address(registry), Roles.MANUFACTURER_MINTER, "mintManufacturerBatch(address,string[])");
+        roleIs(address(registry), Roles.EDITOR, "renameManufacturer(uint256,string)");
+        roleIs(address(registry), Roles.EDITOR, "addManufacturerAttribute(string)");
+        roleIs(address(registry), Roles.EDITOR, "setManufacturerInfo(uint256,(string,string)[])");
+        roleIs(address(registry), Roles.EDITOR, "addVehicleAttribute(string)");
+        roleIs(address(registry), Roles.EDITOR, "setVehicleInfo(uint256,(string,string)[])");
+        roleIs(address(registry), Roles.EDITOR, "addAftermarketDeviceAttribute(string)");
+        roleIs(address(registry), Roles.EDITOR, "setAftermarketDeviceInfo(uint256,(string,string)[])");
+        roleIs(address(registry), Roles.EDITOR, "addSyntheticDeviceAttribute(string)");
+        roleIs(address(registry), Roles.EDITOR, "setSyntheticDeviceInfo(uint256,(string,string)[])");
+        roleIs(address(registry), Roles.EDITOR, "setDefaultStorageNodeId(uint256)");
+        roleIs(address(registry), Roles.EDITOR, "setDeviceDefinitionId(uint256,string)");
+        roleIs(
+            address(registry),
+            Roles.RELAY,
+            "mintVehicleWithDeviceDefinitionSign(uint256,address,string,(string,string)[],bytes)"
+        );
+        roleIs(
+            address(registry),
+            Roles.RELAY,
+            "mintVehicleWithDeviceDefinitionSign(uint256,address,uint256,string,(string,string)[],bytes)"
+        );
+        roleIs(address(registry), Roles.RELAY, "burnVehicleSign(uint256,bytes)");
+        roleIs(address(registry), Roles.RELAY, "claimAftermarketDeviceSign(uint256,address,bytes,bytes)");
+        roleIs(address(registry), Roles.RELAY, "pairAftermarketDeviceSign(uint256,uint256,bytes)");
+        roleIs(address(registry), Roles.RELAY, "pairAftermarketDeviceSign(uint256,uint256,bytes,bytes)");
+        roleIs(address(registry), Roles.RELAY, "unpairAftermarketDeviceSign(uint256,uint256,bytes)");
+        roleIs(address(registry), Roles.RELAY, "burnSyntheticDeviceSign(uint256,uint256,bytes)");
+        roleIs(address(registry), Roles.DISTRIBUTOR, "claimAftermarketDeviceBatch((uint256,address)[])");
+        roleIs(
+            address(registry),
+            Roles.DISTRIBUTOR,
+            "mintSyntheticDeviceBatch(uint256,(uint256,address,(string,string)[])[])"
+        );
+        roleIs(address(connections), Roles.CONNECTION_MINTER, "mint(address,address,string,bytes32)");
+        roleIs(address(connections), Roles.CONNECTION_MINTER, "upgrade(uint256,address,bytes32)");
+        roleIs(address(storageNodes), Roles.STORAGE_NODE_MINTER, "mint(address,address,string,string)");
+        roleIs(address(licenses), Roles.LICENSE_ADMIN, "setPeriodValidity(uint256)");
+        roleIs(address(licenses), Roles.LICENSE_REVOKER, "revoke(uint256)");
+        roleIs(address(grants), Roles.UPGRADER, "setTemplateContract(address)");
+        roleIs(address(manufacturers), Roles.MANUFACTURER_TRANSFERER, "transferFrom(address,address,uint256)");
+        roleIs(address(manufacturers), Roles.MANUFACTURER_TRANSFERER, "safeTransferFrom(address,address,uint256)");
+        roleIs(
+            address(manufacturers), Roles.MANUFACTURER_TRANSFERER, "safeTransferFrom(address,address,uint256,bytes)"
+        );
+        address[10] memory all = proxies();
+        for (uint256 i = 0; i < PROXIES; ++i) {
+            roleIs(all[i], Roles.UPGRADER, "upgradeToAndCall(address,bytes)");
+            if (i >= 2 && i <= 4) roleIs(all[i], Roles.EDITOR, "setBaseURI(string)");
+        }
+        roleIs(address(synthetics), Roles.EDITOR, "setBaseURI(string)");
+    }
+
+    function roleIs(address target, uint64 role, string memory signature) private view {
+        bytes4 selector = bytes4(keccak256(bytes(signature)));
+        vm.assertEq(manager.getTargetFunctionRole(target, selector), role, signature);
+        (bool me,) = manager.canCall(address(this), target, selector);
+        (bool stranger, uint32 delay) = manager.canCall(bob, target, selector);
+        vm.assertTrue(me, signature);
+        vm.assertTrue(!stranger && delay == 0, signature);
+    }
+
+    /// @dev Nothing happens at the annex's own address: no state, no authority.
+    function test_annex_aloneDoesNothing() public {
+        RegistryAnnex bare = RegistryAnnex(registry.annex());
+        vm.assertEq(bare.getManufacturerIdByName("Tesla"), 0, "state");
+        vm.expectRevert();
+        bare.mintManufacturer(alice, "Mine", noAttributes);
+        vm.expectRevert();
+        bare.setDefaultStorageNodeId(0);
+        vm.expectRevert();
+        bare.setStorageNodeIdForVehicle(1, 0);
+    }
+
+    function test_registry_needsAnAnnexWithCode() public {
+        vm.expectRevert(err("NoAnnex()"));
+        new Registry(alice);
+    }
+
+    function test_nodeToken_needsARegistryAndGrants() public {
+        address bare = create("VehicleId", "");
+        for (uint256 i = 0; i < 2; ++i) {
+            address r = i == 0 ? address(0) : alice;
+            bytes memory call =
+                abi.encodeWithSelector(NodeNft.initialize.selector, "x", "x", alice, r, i == 0 ? alice : address(0));
+            vm.expectRevert(err("ZeroAddress()"));
+            new ERC1967Proxy(bare, call);
+        }
+    }
+
+    function test_usedDigests_areToldOf() public {
+        uint256 vehicle = mintVehicleTo(alice);
+        bytes32 digest = burnDigest(vehicle);
+        vm.assertFalse(annex.isDigestUsed(digest), "not yet");
+        registry.burnVehicleSign(vehicle, sign(ALICE_KEY, digest));
+        vm.assertTrue(annex.isDigestUsed(digest), "used");
+    }
+
     function test_initialize_onlyOnce_neverOnImplementations() public {
         vm.expectRevert(abi.encodeWithSelector(Initializable.InvalidInitialization.selector));
         grants.initialize(alice, alice);
@@ -146,6 +292,7 @@ contract AccessTest is Base {
         checkSlot(address(grants), "sayso.Grants", 5, bob);
         checkSlot(address(registry), "sayso.Registry", 0, address(manufacturers));
         checkSlot(address(registry), "sayso.Registry", 3, address(grants));
+        checkSlot(address(registry), "sayso.Registry", 13, address(synthetics));
         checkSlot(address(vehicles), "sayso.NodeNft", 0, address(registry));
         checkSlot(address(vehicles), "sayso.NodeNft", 1, address(grants));
         vm.prank(alice);
