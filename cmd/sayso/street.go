@@ -265,6 +265,9 @@ func screen(n *node.Node, s *street) string {
 	line("\nSayso is ready.\n")
 	line("  Node      %s      (what is there: %s/, ready: %s/ready)", base, base, base)
 	line("  Chain     %s      (chain %d)", n.ChainURL(), n.Registry.Chain().ID)
+	if at := n.MQTT(); at != "" {
+		line("  MQTT      %s      (devices)", at)
+	}
 	line("  Data      %s", n.Config.Data)
 	line("  Keys      %s      (keep them; who has them owns the cars)", n.Config.Keys)
 	if s == nil {
