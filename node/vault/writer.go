@@ -2,6 +2,7 @@ package vault
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"sayso"
@@ -72,6 +73,7 @@ func (v *Vault) gather() (list []*pending, more bool) {
 			time.Sleep(v.cfg.CommitWindow)
 		}
 	}
+	runtime.Gosched() // whoever is ready to send comes in first
 	v.queue.Lock()
 	defer v.queue.Unlock()
 	n, bytes := 0, 0
