@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -98,6 +99,7 @@ type groupLog struct {
 	file   *os.File
 	mu     sync.Mutex
 	next   *group
+	spare  []byte // of the group before, to be filled again
 	busy   bool
 	offset int64
 }
@@ -109,14 +111,15 @@ type group struct {
 }
 
 func (l *groupLog) append(record []byte) error {
-	l.mu.Lock()
-	if l.next == nil {
-		l.next = &group{done: make(chan struct{})}
-	}
-	g := l.next
 	var head [8]byte
 	binary.LittleEndian.PutUint32(head[:], uint32(len(record)))
 	binary.LittleEndian.PutUint32(head[4:], crc32.Checksum(record, castagnoli))
+	l.mu.Lock()
+	if l.next == nil {
+		l.next = &group{buf: l.spare[:0], done: make(chan struct{})}
+		l.spare = nil
+	}
+	g := l.next
 	g.buf = append(append(g.buf, head[:]...), record...)
 	if l.busy {
 		l.mu.Unlock()
@@ -125,12 +128,16 @@ func (l *groupLog) append(record []byte) error {
 	}
 	l.busy = true
 	for l.next != nil { // the leader goes on until nobody waits
+		l.mu.Unlock()
+		runtime.Gosched() // whoever is ready to write comes in first
+		l.mu.Lock()
 		now := l.next
 		l.next = nil
 		l.mu.Unlock()
 		now.err = l.write(now.buf)
 		close(now.done)
 		l.mu.Lock()
+		l.spare = now.buf
 	}
 	l.busy = false
 	l.mu.Unlock()
