@@ -50,6 +50,7 @@ contract InvariantsTest is Base {
             }
             (bool ok,) = address(_society).call(call);
             vm.assertTrue(ok, "the society itself failed");
+            if (i % 20 == 0) everything();
         }
         for (uint256 i = 0; i < acts.length; ++i) {
             bytes4 act = acts[i];
@@ -57,7 +58,36 @@ contract InvariantsTest is Base {
                 || act == Society.moveSynthetic.selector;
             vm.assertTrue(never || _society.done(act) > 0, string.concat("never done: ", vm.toString(abi.encodePacked(act))));
         }
-        vm.assertEq(_society.wrong(), "", "wrong");
+        everything();
+    }
+
+    function everything() private view {
+        invariant_deviceLinksAreSymmetric();
+        invariant_onlyWhatIsThereIsLinked();
+        invariant_syntheticLinksAreSymmetric();
+        invariant_syntheticsBelongToTheirVehiclesOwner();
+        invariant_aKeyIsOfOneDevice();
+        invariant_aKeyIsOfOneSyntheticDevice();
+        invariant_unclaimedDevicesAreTheirMakers();
+        invariant_supplyIsTheSumOfBalances();
+        invariant_theProtocolHoldsNoTokens();
+        invariant_vehiclesHaveNoApprovals();
+        invariant_whatIsBurntLeavesNothing();
+        invariant_storageNodesAreTheOwnersChoice();
+        invariant_grantsAreWhatWasGiven();
+        invariant_aPermissionIsBothItsBits();
+        invariant_versionsCountTransfersAndRevocations();
+        invariant_grantsOfAnEarlierVersionAreVoid();
+        invariant_accountGrantsAreWhatWasGiven();
+        invariant_templatesNeverChange();
+        invariant_aGrantCoversItsTemplate();
+        invariant_noncesCountSignatures();
+        invariant_aSignatureCountsOnce();
+        invariant_nobodyDoesWhatOnlyAnotherMay();
+        invariant_rolesStayWhereTheyAre();
+        invariant_signersAreThoseEnabled_untilTheyExpireOrTheLicenceEnds();
+        invariant_clientIdsAndAliasesAreOfOneLicence();
+        invariant_connectionIdsAreNames();
     }
 
     function allActs() private pure returns (bytes4[] memory acts) {
