@@ -117,13 +117,12 @@ func (s *settings) wanted(l load) bool {
 // loads are the writing loads, each after what it is compared with.
 func loads(dir string, s settings) []load {
 	fresh := func(name string) string { return filepath.Join(dir, name) }
+	bare := bares{dir: dir, best: map[int][2]figure{}}
 	list := []load{{name: "sync of 4 KiB", conns: 1, run: func(_ context.Context, _ int, d time.Duration) (figure, error) { return syncs(dir, d) }}}
 	for _, n := range []int{1, 32, 256} {
 		list = append(list,
-			load{"bare log", n, func(_ context.Context, n int, d time.Duration) (figure, error) { return bareLog(fresh("log"), n, d) }},
-			load{"bare Pebble", n, func(_ context.Context, n int, d time.Duration) (figure, error) {
-				return barePebble(fresh(fmt.Sprint("pebble", n)), n, d)
-			}},
+			load{"bare log", n, bare.log},
+			load{"bare Pebble", n, bare.pebble},
 			load{"empty handler", n, emptyHandler},
 			load{"door", n, func(ctx context.Context, n int, d time.Duration) (figure, error) {
 				return throughDoor(ctx, fresh(fmt.Sprint("door", n)), n, d, false, func() (func(), error) { return profile(s.profile, "door", n) })
