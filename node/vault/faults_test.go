@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -118,55 +117,6 @@ func TestOneFailedWrite(t *testing.T) {
 	t.Logf("%d runs, %d stopped", runs, stops)
 	if runs < 20 || stops < runs/2 {
 		t.Errorf("%d runs, of which %d stopped: the faults do not reach the vault", runs, stops)
-	}
-}
-
-// TestFullDiskIsRefusedAndPasses lets the allocation of segments fail.
-func TestFullDiskIsRefusedAndPasses(t *testing.T) {
-	var full atomic.Bool
-	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if full.Load() && strings.HasSuffix(op.Path, "next") && op.Kind == errorfs.OpFilePreallocate {
-			return syscall.ENOSPC
-		}
-		return nil
-	}))
-	cfg := config(t, fs)
-	cfg.SegmentBytes = 8 << 10
-	v := open(t, cfg)
-	full.Store(true)
-	s := &sender{vehicle: 1}
-	ctx := context.Background()
-	acked := make(map[string]uint64)
-	var err error
-	for range 200 {
-		m := s.message()
-		var k vault.Kept
-		if k, err = v.Commit(ctx, m.Deposit); err != nil {
-			break
-		}
-		acked[m.Envelope.ID] = k.Seq
-		s.next++
-	}
-	if sayso.FaultOf(err) != sayso.Full {
-		t.Fatalf("200 commits without space for a segment: %v", err)
-	}
-	if got := scan(t, v, view(1, 1), []sayso.SignalID{5}, 0, ever); len(got) != len(acked) || len(got) == 0 {
-		t.Errorf("%d rows can be read on a full disk, %d acked", len(got), len(acked))
-	}
-	full.Store(false)
-	for deadline := time.NewTimer(10 * time.Second); ; {
-		if _, err = v.Commit(ctx, s.message().Deposit); err == nil {
-			break
-		}
-		select {
-		case <-deadline.C:
-			t.Fatalf("with space again: %v", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	audit(t, v, []*sender{s}, acked)
-	if err := v.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
 

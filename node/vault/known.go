@@ -61,7 +61,7 @@ func (v *Vault) openKnown() (known, error) {
 func (k *known) find(p *pending) (bool, error) {
 	k.key = idemKey(k.key[:0], p.key)
 	if !k.it.SeekPrefixGE(k.key) {
-		return false, nil
+		return false, k.it.Error() // the next look would forget it
 	}
 	val := k.it.Value()
 	if len(val) != 24 {

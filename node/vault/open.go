@@ -27,7 +27,7 @@ func Open(cfg Config) (*Vault, error) {
 		cfg: cfg, latest: newLRU[owner, latestRows](cfg.LatestEntries),
 		wake: make(chan struct{}, 1), groups: make(chan groupOut, 2),
 		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256),
-		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
+		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), leaving: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
 	first := make(chan struct{})
 	v.changed.Store(&first)
@@ -312,12 +312,24 @@ func (v *Vault) engineOptions() *pebble.Options {
 	return o
 }
 
+// closeTries is how often Pebble may find no space while the vault closes: a
+// flush and a compaction may have begun before there was some.
+const closeTries = 4
+
 // engineError hears of a failed flush or compaction. The log still has what
-// Pebble could not write. A full disk is waited for, anything else is unknown.
+// Pebble could not write. A full disk is waited for, unless the vault closes;
+// anything else is unknown.
 func (v *Vault) engineError(err error) {
 	switch {
 	case vfs.IsNoSpaceError(err):
 		v.setFull(fullEngine, true)
+		select {
+		case <-v.leaving: // the next start has it from the log
+			if v.pressed.Add(1) >= closeTries {
+				v.fail(fmt.Errorf("vault: closing on a full disk: %w", err))
+			}
+		default:
+		}
 	case errors.Is(err, context.Canceled):
 	default:
 		v.fail(fmt.Errorf("vault: the row engine: %w", err))
@@ -325,19 +337,34 @@ func (v *Vault) engineError(err error) {
 }
 
 // markerFS makes the names in a directory durable before a marker file comes
-// into it. Pebble writes a manifest and the marker that names it with one sync
-// of the directory behind both; on a file system that does not keep the order of
-// names, the marker alone could survive, and the rows would not open.
+// into it, and before one goes. Pebble writes a manifest, the marker that names
+// it, and removes the marker before, with one sync of the directory behind all;
+// on a file system that does not keep the order of names, the marker alone could
+// survive, or none, and the rows would not open or seem to be new.
 type markerFS struct{ vfs.FS }
 
 // Create makes a file.
 func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if strings.HasPrefix(m.PathBase(name), "marker.") {
-		if err := syncDir(m.FS, m.PathDir(name)); err != nil {
-			return nil, err
-		}
+	if err := m.settle(name); err != nil {
+		return nil, err
 	}
 	return m.FS.Create(name, category)
+}
+
+// Remove removes a file.
+func (m markerFS) Remove(name string) error {
+	if err := m.settle(name); err != nil {
+		return err
+	}
+	return m.FS.Remove(name)
+}
+
+// settle syncs the directory of a marker.
+func (m markerFS) settle(name string) error {
+	if !strings.HasPrefix(m.PathBase(name), "marker.") {
+		return nil
+	}
+	return syncDir(m.FS, m.PathDir(name))
 }
 
 // Unwrap gives the file system below.

@@ -55,6 +55,8 @@ type Vault struct {
 
 	applied  chan struct{} // closed when apply has ended
 	kicks    chan struct{}
+	leaving  chan struct{} // closed when Close begins
+	pressed  atomic.Int32  // how often Pebble had no space since
 	stop     chan struct{}
 	kept     chan struct{} // closed when keep has ended
 	closing  sync.Once
@@ -177,6 +179,7 @@ func (v *Vault) close() error {
 	v.life.Lock()
 	v.life.closed = true
 	v.life.Unlock()
+	close(v.leaving)
 	done := make(chan error, 1)
 	go func() { done <- v.shut() }()
 	select {

@@ -58,6 +58,7 @@ type world struct {
 	destroyed [][]byte // wrapped keys that must be nowhere
 	audits    int
 	stopped   bool // the vault has failed, as it must after some faults
+	opens     bool // the vault was opened in this life
 	clock     *clock.Manual
 	steps     int // of a life, at most
 	patience  time.Duration
@@ -101,7 +102,7 @@ func (w *world) fail(faults []string) {
 	where := ""
 	if *images != "" {
 		where = filepath.Join(*images, fmt.Sprintf("seed-%d-life-%d", w.seed, w.life))
-		save(w.mem, ".", where)
+		save(w.mem, "data", where)
 		where = ", files in " + where
 	}
 	w.t.Fatalf("seed %d, life %d, %v%s\nbefore:\n%s\nlast operations:\n%s", w.seed, w.life, w.plan, where, strings.Join(w.past[max(0, len(w.past)-4):], "\n"), w.d.trace())
@@ -142,7 +143,7 @@ func (w *world) live(p *plan, phase int) {
 	if phase == opening {
 		w.d.arm(p)
 	}
-	w.plan, w.stopped = p, false
+	w.plan, w.stopped, w.opens = p, false, true
 	began := now()
 	v, err := vault.Open(w.config(func(err error) { w.why.Store(err.Error()) }))
 	w.fig.opened(now().Sub(began))
@@ -150,7 +151,7 @@ func (w *world) live(p *plan, phase int) {
 		if p.err == nil || !w.d.met.Load() {
 			w.fail([]string{fmt.Sprintf("does not open: %v", err)})
 		}
-		w.stopped = true
+		w.stopped, w.opens = true, false
 		w.d.cutNow(rest)
 	} else {
 		w.lived(v, p, phase, rest)
@@ -187,7 +188,10 @@ func (w *world) lived(v *vault.Vault, p *plan, phase int, rest *plan) {
 	if err != nil && p.err == nil {
 		w.fail([]string{fmt.Sprintf("does not close: %v", err)})
 	}
-	w.stopped = w.stopped || err != nil
+	if err != nil {
+		w.stopped = true
+		w.why.Store(err.Error())
+	}
 	w.d.cutNow(rest)
 }
 
@@ -243,13 +247,17 @@ func (w *world) again(v *vault.Vault) {
 
 // broken says whether an error is one that the armed fault explains.
 func (w *world) broken(err error) bool {
-	if err == nil || !w.d.met.Load() || w.plan.err == nil {
+	if err == nil || w.plan.err == nil {
 		return false
 	}
-	switch sayso.FaultOf(err) {
-	case sayso.Full, sayso.Busy:
-	case sayso.Internal:
+	switch f := sayso.FaultOf(err); {
+	case f == sayso.Busy: // of a slow machine, too
+	case !w.d.met.Load():
+		return false
+	case f == sayso.Full:
+	case f == sayso.Internal:
 		w.stopped = true
+		w.why.Store(err.Error())
 	default:
 		return false
 	}
@@ -310,8 +318,7 @@ func (w *world) answered(m *message, k vault.Kept, err error) {
 	switch {
 	case w.broken(err):
 		w.fig.refusals.Add(1)
-		if sayso.FaultOf(err) == sayso.Full {
-			m.refused = true
+		if m.refused = true; sayso.FaultOf(err) == sayso.Full {
 			c := w.car(m.Vehicle)
 			c.pending = append(c.pending, m)
 		}
@@ -385,9 +392,7 @@ func (w *world) erase(v *vault.Vault, x *erasure) {
 	w.d.erasing.Store(true)
 	err := v.Erase(context.Background(), x.vehicle, x.epoch)
 	if err != nil {
-		w.h.Lock()
-		defer w.h.Unlock()
-		if !w.d.met.Load() || w.plan.err == nil {
+		if w.plan.err == nil || !w.d.met.Load() && sayso.FaultOf(err) != sayso.Busy {
 			w.t.Errorf("seed %d: erasing: %v", w.seed, err)
 		}
 		return
