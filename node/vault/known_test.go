@@ -16,18 +16,20 @@ import (
 // and known the next time.
 func TestKnownUnreadable(t *testing.T) {
 	ctx := context.Background()
-	const messages = 40
-	mem := vfs.NewMem()
+	mem := vfs.NewCrashableMem()
 	cfg := testConfig(t, mem)
+	cfg.Fatal = func(error) {} // where Pebble's own read is the one
+	var list [1500]*Deposit
+	for i := range list {
+		list[i] = deposit(uint64(i%3), fmt.Sprint("m", i), minInstant)
+	}
 	v := testOpen(t, cfg)
-	seqs := make([]uint64, messages)
-	message := func(i int) *Deposit { return deposit(uint64(i%3), fmt.Sprint("m", i), minInstant) }
-	for i := range messages {
-		k, err := v.Commit(ctx, message(i))
-		if err != nil {
-			t.Fatal(err)
+	seqs := make([]uint64, len(list))
+	for i, r := range sendAll(t, v, list[:]) {
+		if r.err != nil || r.Duplicate {
+			t.Fatalf("%+v", r)
 		}
-		seqs[i] = k.Seq
+		seqs[i] = r.Seq
 	}
 	if err := v.Close(); err != nil {
 		t.Fatal(err)
@@ -36,7 +38,7 @@ func TestKnownUnreadable(t *testing.T) {
 	for n := int64(1); n <= 8; n++ {
 		var reads atomic.Int64
 		reads.Store(-1 << 40)
-		cfg.FS = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		cfg.FS = errorfs.Wrap(mem.CrashClone(vfs.CrashCloneCfg{}), errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind == errorfs.OpFileReadAt && reads.Add(1) == n {
 				return syscall.EIO
 			}
@@ -44,28 +46,43 @@ func TestKnownUnreadable(t *testing.T) {
 		}))
 		v := testOpen(t, cfg)
 		reads.Store(0)
-		waits := make([]func(context.Context) (Kept, error), messages)
-		for i := range waits {
-			var err error
-			if waits[i], err = v.Begin(ctx, message(i)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for i, wait := range waits {
-			k, err := wait(ctx)
-			if err != nil {
+		for i, r := range sendAll(t, v, list[:]) {
+			if r.err != nil && v.failure() == nil {
 				refused++
-				k, err = v.Commit(ctx, message(i))
+				r.Kept, r.err = v.Commit(ctx, list[i])
 			}
-			if err != nil || !k.Duplicate || k.Seq != seqs[i] {
-				t.Fatalf("read %d fails: message %d: %+v, %v, want the duplicate of %d", n, i, k, err, seqs[i])
+			if r.err == nil && (!r.Duplicate || r.Seq != seqs[i]) || r.err != nil && v.failure() == nil {
+				t.Fatalf("read %d fails: message %d: %+v, want the duplicate of %d", n, i, r, seqs[i])
 			}
 		}
-		if err := v.Close(); err != nil {
+		if err := v.Close(); err != nil && v.failure() == nil {
 			t.Fatal(err)
 		}
 	}
 	if refused == 0 {
 		t.Error("no read failed")
 	}
+}
+
+type result struct {
+	Kept
+	err error
+}
+
+// sendAll sends deposits so that they share groups.
+func sendAll(t *testing.T, v *Vault, list []*Deposit) []result {
+	t.Helper()
+	results := make([]result, len(list))
+	waits := make([]func(context.Context) (Kept, error), len(list))
+	for i, d := range list {
+		if waits[i], results[i].err = v.Begin(context.Background(), d); results[i].err != nil && v.failure() == nil {
+			t.Fatal(results[i].err)
+		}
+	}
+	for i, wait := range waits {
+		if wait != nil {
+			results[i].Kept, results[i].err = wait(context.Background())
+		}
+	}
+	return results
 }
