@@ -229,14 +229,10 @@ func (w *world) again(v *vault.Vault) {
 		}
 		other := *m.Deposit
 		other.Body[0] ^= 1
-		k, err := v.Commit(ctx, m.Deposit)
+		w.check(v, m)
 		_, cerr := v.Commit(ctx, &other)
-		if w.broken(err) || w.broken(cerr) {
+		if w.broken(cerr) {
 			return
-		}
-		if err != nil || !k.Duplicate || !w.h.learn(m, k.Seq) {
-			w.fig.fault(wrong)
-			w.fail([]string{fmt.Sprintf("message %d of car %d, kept as %d, sent again: %+v, %v", m.n, m.Vehicle, m.seq, k, err)})
 		}
 		if sayso.FaultOf(cerr) != sayso.Conflict {
 			w.fig.fault(wrong)
@@ -310,6 +306,31 @@ func (w *world) step(v *vault.Vault) {
 	for _, s := range list {
 		k, err := s.wait(ctx)
 		w.answered(s.m, k, err)
+	}
+	w.repeat(v)
+}
+
+// repeat sends a message again whose answer was seen: nothing may change.
+func (w *world) repeat(v *vault.Vault) {
+	m := w.h.messages[w.rng.IntN(len(w.h.messages))]
+	w.h.Lock()
+	kept := m.done != 0
+	w.h.Unlock()
+	if !kept || m.refused {
+		return
+	}
+	w.check(v, m)
+}
+
+// check sends a message that is known to be kept.
+func (w *world) check(v *vault.Vault, m *message) {
+	k, err := v.Commit(context.Background(), m.Deposit)
+	if w.broken(err) {
+		return
+	}
+	if err != nil || !k.Duplicate || !w.h.learn(m, k.Seq) {
+		w.fig.fault(wrong)
+		w.fail([]string{fmt.Sprintf("message %d of car %d, kept as %d, sent again: %+v, %v", m.n, m.Vehicle, m.seq, k, err)})
 	}
 }
 
