@@ -42,6 +42,7 @@ type trial struct {
 type sights struct {
 	mu         sync.Mutex
 	there, got map[uint64]time.Time
+	stall      time.Duration // the longest that one look took, which should take milliseconds
 }
 
 func (s *sights) note(list map[uint64]time.Time, last *uint64, head uint64, at time.Time) {
@@ -57,12 +58,16 @@ func (s *sights) note(list map[uint64]time.Time, last *uint64, head uint64, at t
 func (s *sights) watch(ctx context.Context, w *world) {
 	var chainHead, nodeHead uint64
 	for ctx.Err() == nil {
+		began := clock.System{}.Now()
 		if b, err := w.node.Client.Head(ctx); err == nil {
 			s.note(s.there, &chainHead, b.Number, clock.System{}.Now())
 		}
 		b, _ := w.node.Registry.Head()
 		s.note(s.got, &nodeHead, b.Number, clock.System{}.Now())
 		time.Sleep(2 * time.Millisecond)
+		s.mu.Lock()
+		s.stall = max(s.stall, clock.System{}.Now().Sub(began))
+		s.mu.Unlock()
 	}
 }
 
@@ -120,8 +125,13 @@ func TestRevocationIsDenial(t *testing.T) {
 	t.Logf("counted: from the block to the first refused read: %s", summary(fromBlock))
 	t.Logf("counted: of it, from the block to the node's sight of it: %s", summary(toSight))
 	t.Logf("counted: and from the node's sight of the block to the first refused read: %s", summary(fromSight))
-	if worst := fromBlock[len(fromBlock)-1]; worst > within {
-		t.Errorf("the slowest refusal took %s, more than %s", worst, within)
+	// On a machine that had no time for this process, that is not the node's doing.
+	seen.mu.Lock()
+	stall := seen.stall
+	seen.mu.Unlock()
+	t.Logf("counted: the longest look at the chain and the node took %s", stall.Round(time.Millisecond))
+	if worst := fromBlock[len(fromBlock)-1]; worst > within+stall {
+		t.Errorf("the slowest refusal took %s, more than %s beyond what the machine stood still", worst, within)
 	}
 }
 
