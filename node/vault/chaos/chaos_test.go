@@ -142,6 +142,9 @@ func TestPowerCuts(t *testing.T) {
 						w.live(p, phase)
 					}
 					w.live(&plan{name: "last", match: func(op) bool { return false }}, running)
+					if done := (i + 1) * livesOfAWorld; done/5000 > i*livesOfAWorld/5000 {
+						t.Logf("so far: %v", fig)
+					}
 				}
 			})
 		}
