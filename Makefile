@@ -54,6 +54,10 @@ contracts-long:
 contracts-check:
 	protocol/contracts/build.sh --check
 
+## chaos: fifty thousand power cuts of the vault, and a fault at every operation
+chaos:
+	go test ./node/vault/chaos -timeout 6h -v -args -cuts 50000 -every 1
+
 ## fuzz: every fuzz target for FUZZTIME each
 fuzz:
 	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \

@@ -140,6 +140,7 @@ func (n *Node) deploy(ctx context.Context, path string) (registry.ChainInfo, err
 		ID: n.own.ChainID(), Registry: sayso.Address(at.Registry), Vehicle: sayso.Address(at.Vehicle),
 		Manufacturer: sayso.Address(at.Manufacturer), AftermarketDevice: sayso.Address(at.AftermarketDevice),
 		Grants: sayso.Address(at.Grants), DevLicense: sayso.Address(at.DevLicense), Templates: sayso.Address(at.Templates),
+		Accounts: sayso.Address(at.Accounts),
 	}
 	body, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {

@@ -37,6 +37,9 @@ type Config struct {
 	MaxBody int64 `help:"Largest message of a device, in bytes." default:"1048576"`
 	CacheMB int64 `help:"Memory for caches of the store, in MiB." default:"64" name:"cache-mb"`
 
+	RelayGas   uint64 `help:"Gas that the operator pays for the signed calls of one account in a day; 0 turns the relay off." default:"5000000"`
+	RelayTotal uint64 `help:"Gas that the operator pays for all accounts in a day; 0 is no bound." default:"500000000"`
+
 	LogLevel string `help:"How much to log: debug, info, warn, error." default:"info" enum:"debug,info,warn,error"`
 }
 

@@ -10,6 +10,7 @@ import (
 	"sayso"
 	"sayso/node/front"
 	"sayso/protocol/chain"
+	"sayso/protocol/relay"
 )
 
 // sdkVehicles are the vehicle contracts that published SDKs have built in. On
@@ -32,6 +33,9 @@ func (n *Node) openDoors(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.openRelay(f); err != nil {
+		return err
+	}
 	f.Handle("GET /v1/chain", http.HandlerFunc(n.serveChain))
 	f.Handle("GET /ready", http.HandlerFunc(n.serveReady))
 	f.Handle("GET /metrics", n.metrics)
@@ -44,6 +48,24 @@ func (n *Node) openDoors(context.Context) error {
 	}
 	n.closers = append(n.closers, n.server.Close)
 	return n.openMQTT(f)
+}
+
+// openRelay brings signed calls of people's accounts to the chain at the
+// operator's cost, where there are such accounts and the operator pays.
+func (n *Node) openRelay(f *front.Front) error {
+	accounts := n.Registry.Chain().Accounts
+	if accounts.IsZero() || n.Config.RelayGas == 0 {
+		return nil
+	}
+	r, err := relay.New(relay.Config{
+		Sender: chain.NewSender(n.Client, n.Operator), Accounts: common.Address(accounts),
+		PerAccount: n.Config.RelayGas, Total: n.Config.RelayTotal, Clock: n.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	f.Handle("POST /v1/relay", r)
+	return nil
 }
 
 // aliases are the contracts that stand for the vehicle contract.

@@ -70,6 +70,7 @@ POST /auth/web3/submit_challenge   sign in: hand back the signature
 POST /v1/tokens/exchange           a developer token for a vehicle token
 POST /v1/documents                 keep a signed document behind a grant
 GET  /v1/documents/{cid}           read one, as one of the two whom it names
+POST /v1/relay                     what a person's account signed, at the operator's cost
 GET  /v1/chain                     the chain and its contracts
 GET  /ready                        what works
 GET  /metrics                      figures for Prometheus

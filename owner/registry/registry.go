@@ -37,6 +37,7 @@ type ChainInfo struct {
 	Grants            sayso.Address `json:"grants"`
 	DevLicense        sayso.Address `json:"devLicense"`
 	Templates         sayso.Address `json:"templates,omitzero"` // zero where the chain has none
+	Accounts          sayso.Address `json:"accounts,omitzero"`  // the factory of people's accounts, likewise
 }
 
 // Config says where the registry lives and what it follows.
