@@ -419,7 +419,7 @@ contract Society {
         if (!right) wrong = what;
     }
 
-    function ownerOf(uint256 vehicle) private view returns (address) {
+    function ownerOf(uint256 vehicle) public view returns (address) {
         return p.vehicles.exists(vehicle) ? p.vehicles.ownerOf(vehicle) : address(0);
     }
 
