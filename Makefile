@@ -60,10 +60,7 @@ chaos:
 
 ## fuzz: every fuzz target for FUZZTIME each
 fuzz:
-	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \
-	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
-	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
-	  done; done
+	.ci/fuzz $(FUZZTIME)
 
 ## bench: figures with their ratios
 bench:
