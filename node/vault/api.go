@@ -95,21 +95,11 @@ const (
 )
 
 // Column is one aggregation over one signal. Keep, where given, decides which
-// values count. Coarse, where given, hides positions before anything else,
-// Keep included, sees them.
+// values count.
 type Column struct {
 	Signal sayso.SignalID
 	Agg    Agg
 	Keep   func(sayso.Value) bool
-	Coarse *Coarse
-}
-
-// Coarse replaces every position by Snap of the first position in its slot of
-// Period microseconds, with HDOP and heading 0. Slots are aligned to the Unix
-// epoch and read whole, even where the window starts within one.
-type Coarse struct {
-	Period sayso.Instant
-	Snap   func(sayso.Location) sayso.Location
 }
 
 // Bucket is one interval of an answer of Buckets, with an entry per column.

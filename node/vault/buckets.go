@@ -12,7 +12,7 @@ import (
 // Buckets aggregates into intervals, see [Engine].
 func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant) ([]Bucket, error) {
 	const op = "vault.Buckets"
-	if err := checkWindow(op, cols, from, to, interval); err != nil {
+	if err := checkWindow(op, from, to, interval); err != nil {
 		return nil, err
 	}
 	from, to, ok := clip(from, to)
@@ -20,7 +20,7 @@ func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to,
 		return nil, nil
 	}
 	b := newBucketing(cols, from, interval)
-	err := v.hours(ctx, op, view, b.wanted, b.start, to, func(rows []Row) bool {
+	err := v.hours(ctx, op, view, b.wanted, from, to, func(rows []Row) bool {
 		for i := range rows {
 			b.add(&rows[i])
 		}
@@ -34,7 +34,7 @@ func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to,
 }
 
 // checkWindow refuses what cannot be answered.
-func checkWindow(op string, cols []Column, from, to, interval sayso.Instant) error {
+func checkWindow(op string, from, to, interval sayso.Instant) error {
 	bad := func(why string) error { return sayso.Fail(sayso.Invalid, op, why) }
 	switch {
 	case from > to:
@@ -44,11 +44,6 @@ func checkWindow(op string, cols []Column, from, to, interval sayso.Instant) err
 	case uint64(to)-uint64(from) > MaxBuckets*uint64(interval) && uint64(interval) < 1<<46:
 		return bad("interval too small for the requested window (exceeds the aggregation bucket limit)")
 	}
-	for i := range cols {
-		if c := cols[i].Coarse; c != nil && (c.Period < 1 || c.Snap == nil) {
-			return bad("a coarse position needs a period and a way to snap")
-		}
-	}
 	return nil
 }
 
@@ -56,10 +51,8 @@ func checkWindow(op string, cols []Column, from, to, interval sayso.Instant) err
 // one interval is open at a time.
 type bucketing struct {
 	from, interval sayso.Instant
-	start          sayso.Instant // where reading starts: from, or the slot of a coarse column that from cuts
 	wanted         signalSet
 	cols           []Column
-	coarse         []coarseSlot
 	bySignal       map[sayso.SignalID][]int
 	cells          []cell
 	open           bool
@@ -67,26 +60,15 @@ type bucketing struct {
 	out            []Bucket
 }
 
-// coarseSlot is the slot of a coarse column that the last row fell into.
-type coarseSlot struct {
-	known bool
-	slot  int64
-	value sayso.Value
-}
-
 func newBucketing(cols []Column, from, interval sayso.Instant) *bucketing {
 	b := &bucketing{
-		from: from, interval: interval, start: from, cols: cols,
-		coarse: make([]coarseSlot, len(cols)), cells: make([]cell, len(cols)), bySignal: make(map[sayso.SignalID][]int),
+		from: from, interval: interval, cols: cols,
+		cells: make([]cell, len(cols)), bySignal: make(map[sayso.SignalID][]int),
 	}
 	signals := make([]sayso.SignalID, len(cols))
 	for i := range cols {
 		signals[i] = cols[i].Signal
 		b.bySignal[cols[i].Signal] = append(b.bySignal[cols[i].Signal], i)
-		if c := cols[i].Coarse; c != nil {
-			slot := sayso.Instant(floorDiv(int64(from), int64(c.Period))) * c.Period
-			b.start = max(min(b.start, slot), minInstant)
-		}
 		b.cells[i].agg = cols[i].Agg
 	}
 	b.wanted = signalSetOf(signals)
@@ -99,10 +81,7 @@ func (b *bucketing) add(r *Row) {
 		if absent(&value) {
 			continue
 		}
-		if col.Coarse != nil && value.Kind == sayso.Position {
-			value = b.coarse[i].snap(col.Coarse, r.Time, value)
-		}
-		if r.Time < b.from || !takes(col.Agg, value.Kind) || col.Keep != nil && !col.Keep(value) {
+		if !takes(col.Agg, value.Kind) || col.Keep != nil && !col.Keep(value) {
 			continue
 		}
 		start := b.from + (r.Time-b.from)/b.interval*b.interval
@@ -112,17 +91,6 @@ func (b *bucketing) add(r *Row) {
 		}
 		b.cells[i].add(value)
 	}
-}
-
-// snap gives the position that stands for all of the slot.
-func (s *coarseSlot) snap(c *Coarse, at sayso.Instant, v sayso.Value) sayso.Value {
-	slot := floorDiv(int64(at), int64(c.Period))
-	if !s.known || slot != s.slot {
-		l := c.Snap(v.Location)
-		l.HDOP, l.Heading = 0, 0
-		*s = coarseSlot{known: true, slot: slot, value: sayso.LocationValue(l)}
-	}
-	return s.value
 }
 
 // flush closes the open interval.

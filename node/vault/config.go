@@ -22,7 +22,6 @@ type Config struct {
 	// should exit with code 70 and let the next start decide.
 	Fatal func(error)
 
-	CommitWindow    time.Duration // 0: a group is what came while the last one was synced; otherwise wait so long for more
 	CommitTimeout   time.Duration // 2 s: then Commit answers Busy
 	CheckpointEvery time.Duration // 1 s: the longest time between checkpoints while something is kept
 	QueueBytes      int64         // 32 MiB: more waiting than that is Busy

@@ -311,40 +311,6 @@ func TestBucketsAreAnchoredAtFrom(t *testing.T) {
 	})
 }
 
-// A coarse column must not tell where within a slot the car was: only the first
-// position of the slot counts, also where the window begins later.
-func TestCoarsePositions(t *testing.T) {
-	engines(t, func(t *testing.T, e vault.Engine) {
-		quarter := 15 * 60 * second
-		slot := start / quarter * quarter
-		m := newMsg(1, 1, 1, "a")
-		for i, lat := range []float64{0, 11, 12, 13} {
-			m.value(9, slot+sayso.Instant(i)*second, sayso.LocationValue(sayso.Location{Latitude: lat, Longitude: lat, HDOP: 3, Heading: 8}))
-		}
-		m.value(9, slot+quarter, sayso.LocationValue(sayso.Location{Latitude: 21, Longitude: 21, HDOP: 3})).keep(t, e)
-		coarse := &vault.Coarse{Period: quarter, Snap: func(l sayso.Location) sayso.Location {
-			return sayso.Location{Latitude: l.Latitude + 0.5, Longitude: l.Longitude, HDOP: l.HDOP, Heading: l.Heading}
-		}}
-		var asked []float64
-		cols := []vault.Column{
-			{Signal: 9, Agg: vault.Last, Coarse: coarse, Keep: func(v sayso.Value) bool {
-				asked = append(asked, v.Location.Latitude)
-				return true
-			}},
-			{Signal: 9, Agg: vault.Last},
-			{Signal: 9, Agg: vault.Count, Coarse: coarse},
-		}
-		got := buckets(t, e, view(1, 1), cols, slot+2*second, slot+quarter+second, quarter)
-		snapped := sayso.LocationValue(sayso.Location{Latitude: 21.5, Longitude: 21})
-		if len(got) != 1 || got[0].Values[0] != snapped || got[0].Values[1].Location.Latitude != 21 || got[0].Values[2].Number != 3 {
-			t.Errorf("got %+v", got)
-		}
-		if fmt.Sprint(asked) != "[11.5 11.5 21.5]" {
-			t.Errorf("the filter saw %v", asked)
-		}
-	})
-}
-
 func TestEventsCloudEventsAndSummary(t *testing.T) {
 	engines(t, func(t *testing.T, e vault.Engine) {
 		ctx := context.Background()

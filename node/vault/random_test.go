@@ -118,12 +118,6 @@ func (w *world) columns() (cols []vault.Column) {
 		if w.pick("filter", 3) == 0 {
 			c.Keep = func(v sayso.Value) bool { return v.Number >= 0 && v.Location.Latitude < 2.4 && v.Text != "b" }
 		}
-		if w.pick("coarse", 3) == 0 {
-			c.Coarse = &vault.Coarse{Period: []sayso.Instant{second, 7 * second, hour}[w.pick("period", 3)], Snap: func(l sayso.Location) sayso.Location {
-				l.Latitude += 0.25
-				return l
-			}}
-		}
 		cols = append(cols, c)
 	}
 	return cols

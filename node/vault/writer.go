@@ -3,7 +3,6 @@ package vault
 import (
 	"errors"
 	"runtime"
-	"time"
 
 	"sayso"
 )
@@ -69,9 +68,6 @@ func (v *Vault) gather() (list []*pending, more bool) {
 			return nil, false
 		}
 		<-v.wake
-		if v.cfg.CommitWindow > 0 {
-			time.Sleep(v.cfg.CommitWindow)
-		}
 	}
 	runtime.Gosched() // whoever is ready to send comes in first
 	v.queue.Lock()

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"sayso"
 )
@@ -147,12 +146,4 @@ func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(body)
-}
-
-// HostIssuer says which issuer answers discovery at the root of a host.
-func HostIssuer(host string, developer, vehicle *Issuer) *Issuer {
-	if strings.HasPrefix(host, "auth-roles-rights.") {
-		return vehicle
-	}
-	return developer
 }

@@ -163,8 +163,8 @@ func (n *Vault) Buckets(_ context.Context, v vault.View, cols []vault.Column, fr
 	n.mu.Unlock()
 	values := make(map[sayso.Instant][][]sayso.Value)
 	for i, c := range cols {
-		for _, r := range coarsened(all, c) {
-			if r.Signal != c.Signal || r.Time < from || r.Time >= to || nowhere(r.Value) && c.Coarse == nil ||
+		for _, r := range all {
+			if r.Signal != c.Signal || r.Time < from || r.Time >= to || nowhere(r.Value) ||
 				!suits(c.Agg, r.Value.Kind) || c.Keep != nil && !c.Keep(r.Value) {
 				continue
 			}
@@ -186,30 +186,6 @@ func (n *Vault) Buckets(_ context.Context, v vault.View, cols []vault.Column, fr
 		out = append(out, b)
 	}
 	return out, nil
-}
-
-// coarsened replaces the positions of a column's signal.
-func coarsened(all []vault.Row, c vault.Column) []vault.Row {
-	if c.Coarse == nil {
-		return all
-	}
-	first := make(map[sayso.Instant]sayso.Value)
-	var out []vault.Row
-	for _, r := range all {
-		if r.Signal != c.Signal || nowhere(r.Value) {
-			continue
-		}
-		if r.Value.Kind == sayso.Position {
-			slot := r.Time - ((r.Time%c.Coarse.Period)+c.Coarse.Period)%c.Coarse.Period
-			if _, ok := first[slot]; !ok {
-				l := c.Coarse.Snap(r.Value.Location)
-				first[slot] = sayso.LocationValue(sayso.Location{Latitude: l.Latitude, Longitude: l.Longitude})
-			}
-			r.Value = first[slot]
-		}
-		out = append(out, r)
-	}
-	return out
 }
 
 func suits(a vault.Agg, k sayso.Kind) bool {
