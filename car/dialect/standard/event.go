@@ -15,15 +15,15 @@ func (d *decoder) event(n int) {
 	for key, ok := d.cursor.Member(); ok; key, ok = d.cursor.Member() {
 		switch string(key) {
 		case "name":
-			d.take(&name)
+			d.cursor.Take(&name)
 		case "timestamp":
-			d.take(&timestamp)
+			d.cursor.Take(&timestamp)
 		case "durationNs":
-			d.take(&duration)
+			d.cursor.Take(&duration)
 		case "metadata":
-			d.take(&metadata)
+			d.cursor.Take(&metadata)
 		case "tags":
-			d.take(&tags)
+			d.cursor.Take(&tags)
 		default:
 			d.cursor.Skip()
 		}
@@ -38,11 +38,11 @@ func (d *decoder) event(n int) {
 			d.builder.RefusedAt(at)
 		}
 	}
-	if name.kind != jsonscan.String {
-		refuse(place("events", n), "want a text as name, got "+name.kind.String())
+	if name.Kind != jsonscan.String {
+		refuse(place("events", n), "want a text as name, got "+name.Kind.String())
 		return
 	}
-	e, err := sayso.Event{Name: string(name.raw)}, untimed
+	e, err := sayso.Event{Name: string(name.Raw)}, untimed
 	if err == nil {
 		e.DurationNS, err = nanoseconds(duration)
 	}
@@ -67,11 +67,11 @@ func (d *decoder) event(n int) {
 
 // nanoseconds reads a whole number, 0 if it is missing.
 func nanoseconds(m member) (uint64, error) {
-	if m.kind == jsonscan.None || m.kind == jsonscan.Null {
+	if m.Missing() {
 		return 0, nil
 	}
-	n, err := strconv.ParseUint(string(m.raw), 10, 64)
-	if m.kind != jsonscan.Number || err != nil {
+	n, err := strconv.ParseUint(string(m.Raw), 10, 64)
+	if m.Kind != jsonscan.Number || err != nil {
 		return 0, fmt.Errorf("durationNs is not a whole number from 0 to 2^64-1")
 	}
 	return n, nil
@@ -79,36 +79,36 @@ func nanoseconds(m member) (uint64, error) {
 
 // metadataOf reads a text that holds JSON, or says why it is none.
 func metadataOf(m member) (text, reason string) {
-	switch m.kind {
+	switch m.Kind {
 	case jsonscan.None, jsonscan.Null:
 		return "", ""
 	case jsonscan.String:
 	default:
-		return "", "want a text that holds JSON, got " + m.kind.String()
+		return "", "want a text that holds JSON, got " + m.Kind.String()
 	}
-	if len(m.raw) == 0 {
+	if len(m.Raw) == 0 {
 		return "", ""
 	}
-	if len(m.raw) > message.MaxMetadata {
-		return "", fmt.Sprintf("%d bytes are over %d", len(m.raw), message.MaxMetadata)
+	if len(m.Raw) > message.MaxMetadata {
+		return "", fmt.Sprintf("%d bytes are over %d", len(m.Raw), message.MaxMetadata)
 	}
-	if err := jsonscan.Valid(m.raw); err != nil {
+	if err := jsonscan.Valid(m.Raw); err != nil {
 		return "", "the text is " + err.Error()
 	}
-	return string(m.raw), ""
+	return string(m.Raw), ""
 }
 
 // tagsOf reads a list of labels. A label that is no text, empty or too long is
 // left out, with a reason.
 func tagsOf(m member) (list, reasons []string) {
-	switch m.kind {
+	switch m.Kind {
 	case jsonscan.None, jsonscan.Null:
 		return nil, nil
 	case jsonscan.Array:
 	default:
-		return nil, []string{"want a list, got " + m.kind.String()}
+		return nil, []string{"want a list, got " + m.Kind.String()}
 	}
-	c := jsonscan.New(m.raw)
+	c := jsonscan.New(m.Raw)
 	c.Open()
 	for n := 0; c.Element(); n++ {
 		var tag []byte

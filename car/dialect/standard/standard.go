@@ -139,25 +139,7 @@ func (d *decoder) identity() bool {
 	return false
 }
 
-// member is a member of an object: a text without quotes and escapes, anything
-// else as written. The kind is None if it is missing.
-type member struct {
-	kind jsonscan.Kind
-	raw  []byte
-}
-
-func (d *decoder) take(m *member) {
-	kind := d.cursor.Kind()
-	var raw []byte
-	if kind == jsonscan.String {
-		raw = d.cursor.Text()
-	} else {
-		raw = d.cursor.Skip()
-	}
-	if m.kind == jsonscan.None {
-		m.kind, m.raw = kind, raw
-	}
-}
+type member = jsonscan.Value
 
 func (d *decoder) signal(n int) {
 	var name, timestamp, value member
@@ -165,11 +147,11 @@ func (d *decoder) signal(n int) {
 	for key, ok := d.cursor.Member(); ok; key, ok = d.cursor.Member() {
 		switch string(key) {
 		case "name":
-			d.take(&name)
+			d.cursor.Take(&name)
 		case "timestamp":
-			d.take(&timestamp)
+			d.cursor.Take(&timestamp)
 		case "value":
-			d.take(&value)
+			d.cursor.Take(&value)
 		default:
 			d.cursor.Skip()
 		}
@@ -184,13 +166,13 @@ func (d *decoder) signal(n int) {
 			d.builder.RefusedAt(at)
 		}
 	}
-	if name.kind != jsonscan.String {
-		refuse(place("signals", n), "want a text as name, got "+name.kind.String())
+	if name.Kind != jsonscan.String {
+		refuse(place("signals", n), "want a text as name, got "+name.Kind.String())
 		return
 	}
-	s := d.catalogue.SignalBytes(name.raw)
+	s := d.catalogue.SignalBytes(name.Raw)
 	if s == nil {
-		refuse(string(name.raw), d.unknown(string(name.raw)))
+		refuse(string(name.Raw), d.unknown(string(name.Raw)))
 		return
 	}
 	if untimed != nil {
@@ -220,39 +202,38 @@ func (d *decoder) unknown(name string) string {
 // by the builder.
 func (d *decoder) value(s *catalogue.Signal, at time.Time, v member) (reason string) {
 	switch {
-	case v.kind == jsonscan.None || v.kind == jsonscan.Null:
+	case v.Missing():
 		return "no value"
-	case s.Kind == sayso.Number && (v.kind == jsonscan.Number || v.kind == jsonscan.String):
-		f, err := v.float()
+	case s.Kind == sayso.Number && (v.Kind == jsonscan.Number || v.Kind == jsonscan.String):
+		f, err := message.Float(v)
 		if err != nil {
 			return err.Error()
 		}
 		d.builder.Reading(s, at, sayso.NumberValue(f))
-	case s.Kind == sayso.Text && v.kind == jsonscan.String:
-		d.builder.Reading(s, at, sayso.TextValue(string(v.raw)))
-	case s.Kind == sayso.Position && v.kind == jsonscan.Object:
+	case s.Kind == sayso.Text && v.Kind == jsonscan.String:
+		d.builder.Reading(s, at, sayso.TextValue(string(v.Raw)))
+	case s.Kind == sayso.Position && v.Kind == jsonscan.Object:
 		return d.position(s, at, v)
 	default:
-		return "want a " + catalogue.KindName(s.Kind) + ", got " + v.kind.String()
+		return "want a " + catalogue.KindName(s.Kind) + ", got " + v.Kind.String()
 	}
 	return ""
 }
 
 func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) (reason string) {
-	c := jsonscan.New(v.raw)
-	inner := decoder{cursor: &c}
+	c := jsonscan.New(v.Raw)
 	var latitude, longitude, hdop, heading member
 	c.Open()
 	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "latitude":
-			inner.take(&latitude)
+			c.Take(&latitude)
 		case "longitude":
-			inner.take(&longitude)
+			c.Take(&longitude)
 		case "hdop":
-			inner.take(&hdop)
+			c.Take(&hdop)
 		case "heading":
-			inner.take(&heading)
+			c.Take(&heading)
 		default:
 			c.Skip()
 		}
@@ -263,7 +244,7 @@ func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) (reason 
 		m    member
 		to   *float64
 	}{{"latitude", latitude, &l.Latitude}, {"longitude", longitude, &l.Longitude}} {
-		if err := p.m.number(p.name, p.to); err != nil {
+		if err := number(p.m, p.name, p.to); err != nil {
 			return err.Error()
 		}
 	}
@@ -271,7 +252,7 @@ func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) (reason 
 		d.builder.Reading(s, at, sayso.LocationValue(l))
 		return ""
 	}
-	badHDOP, badHeading := hdop.optional("hdop", &l.HDOP), heading.optional("heading", &l.Heading)
+	badHDOP, badHeading := optional(hdop, "hdop", &l.HDOP), optional(heading, "heading", &l.Heading)
 	if !d.builder.Position(at, l) {
 		return ""
 	}
@@ -285,54 +266,42 @@ func (d *decoder) position(s *catalogue.Signal, at time.Time, v member) (reason 
 }
 
 // number reads a member that must be a number.
-func (m member) number(name string, to *float64) (err error) {
-	if m.kind != jsonscan.Number {
-		return fmt.Errorf("want a number as %s, got %s", name, m.kind)
+func number(m member, name string, to *float64) (err error) {
+	if m.Kind != jsonscan.Number {
+		return fmt.Errorf("want a number as %s, got %s", name, m.Kind)
 	}
-	*to, err = m.float()
+	*to, err = message.Float(m)
 	return err
 }
 
 // optional reads a member that may be missing or null; the number stays 0 then,
 // and where the member is no number.
-func (m member) optional(name string, to *float64) error {
-	if m.kind == jsonscan.None || m.kind == jsonscan.Null {
+func optional(m member, name string, to *float64) error {
+	if m.Missing() {
 		return nil
 	}
-	return m.number(name, to)
-}
-
-// float reads a number, or a text that is one in the syntax of JSON.
-func (m member) float() (float64, error) {
-	if m.kind != jsonscan.Number && !jsonscan.IsNumber(m.raw) {
-		return 0, fmt.Errorf("%q is not a number", message.Clip(string(m.raw)))
-	}
-	f, err := strconv.ParseFloat(string(m.raw), 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s is too large", message.Clip(string(m.raw)))
-	}
-	return f, nil
+	return number(m, name, to)
 }
 
 func (d *decoder) time(m member) (at time.Time, err error) {
-	if m.kind == jsonscan.String && len(m.raw) > 0 && bytes.Equal(m.raw, d.moment.text) {
+	if m.Kind == jsonscan.String && len(m.Raw) > 0 && bytes.Equal(m.Raw, d.moment.text) {
 		return d.moment.at, nil
 	}
 	if at, err = timeOf(m); err == nil {
-		d.moment = moment{m.raw, at}
+		d.moment = moment{m.Raw, at}
 	}
 	return at, err
 }
 
 func timeOf(m member) (at time.Time, err error) {
-	switch m.kind {
+	switch m.Kind {
 	case jsonscan.None, jsonscan.Null:
 		return at, fmt.Errorf("no timestamp")
 	case jsonscan.String:
-		if at.UnmarshalText(m.raw) != nil {
-			return at, fmt.Errorf("the timestamp %q is not of RFC 3339", message.Clip(string(m.raw)))
+		if at.UnmarshalText(m.Raw) != nil {
+			return at, fmt.Errorf("the timestamp %q is not of RFC 3339", message.Clip(string(m.Raw)))
 		}
 		return at, nil
 	}
-	return at, fmt.Errorf("want a text as timestamp, got %s", m.kind)
+	return at, fmt.Errorf("want a text as timestamp, got %s", m.Kind)
 }
