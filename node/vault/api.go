@@ -9,6 +9,7 @@ package vault
 
 import (
 	"context"
+	"time"
 
 	"sayso"
 )
@@ -140,6 +141,36 @@ type RootKey interface {
 	Unwrap(wrapped, ad []byte) ([]byte, error)
 }
 
+// Retention says how long readings stay, counted from their own time; zero is
+// for ever. Between Raw and Hourly, numbers answer only what whole hours answer:
+// see [Policy].
+type Retention struct {
+	Raw    time.Duration // as they were sent
+	Hourly time.Duration // as the hourly roll-up of a number; less than Raw means Raw
+}
+
+// Policy says what may go with time. It is applied in the background, within a
+// day of what it asks; nil functions keep everything. A latest value stays, and
+// so do the keys by which repetitions are known. Both functions are called from
+// another goroutine and must answer at once.
+//
+// Of an hour whose readings are gone, [Engine.Buckets] still counts the numbers
+// where an interval holds the whole hour, the aggregation is one of Avg, Sum,
+// Min, Max, First, Last, Count, and nothing filters them; Summary counts them, and
+// no other call gives them. Where several sources have such an hour of one signal,
+// the one that was first there counts.
+type Policy struct {
+	Readings func(vehicle uint64, signal sayso.SignalID) Retention
+	Messages func(vehicle uint64) time.Duration // cloud events and events; zero: for ever
+}
+
+// Frame is a piece of a table: Values[i][j] is the number of the i-th signal at
+// Times[j], NaN where it has none.
+type Frame struct {
+	Times  []sayso.Instant
+	Values [][]float64
+}
+
 // Engine is what a vault does. *Vault does it on disk; naive.Vault in maps, as
 // the oracle of the tests. Every window is half open, [from, to). An iteration
 // stops when yield answers false. Errors are of package sayso: Cancelled when
@@ -162,6 +193,8 @@ type Engine interface {
 	// Buckets aggregates what Scan would give into intervals that start at
 	// from; only those that have a row of some column are answered. Positions
 	// exactly at (0,0) do not count. Errors: Invalid.
+	// Sums and means are the same however the rows are stored up to the last
+	// digits of rounding.
 	Buckets(ctx context.Context, v View, cols []Column, from, to, interval sayso.Instant) ([]Bucket, error)
 	// Events gives the newest first (of equal times: by name, then source),
 	// one per time, name and source: that of the lowest sequence.
@@ -169,6 +202,13 @@ type Engine interface {
 	// CloudEvents gives the newest first by envelope time, of equal times the
 	// highest sequence first.
 	CloudEvents(ctx context.Context, v View, from, to sayso.Instant, yield func(Stored) bool) error
+	// EachBucket is Buckets one by one, in the order of time. The bucket belongs
+	// to the vault and changes with the next.
+	EachBucket(ctx context.Context, v View, cols []Column, from, to, interval sayso.Instant, yield func(*Bucket) bool) error
+	// Frames gives the numbers that Scan would give as columns that share their
+	// times, ascending, in pieces; a time at which no signal has a number does
+	// not occur. The frame belongs to the vault and changes with the next.
+	Frames(ctx context.Context, v View, signals []sayso.SignalID, from, to sayso.Instant, yield func(*Frame) bool) error
 	// Summary counts.
 	Summary(ctx context.Context, v View) (Summary, error)
 	// Export gives all cloud events of the view in commit order.

@@ -30,6 +30,9 @@ type Config struct {
 	MemTableBytes   uint64        // 16 MiB: write buffer of the engine, of which there are at most four
 	LatestEntries   int           // 65,536: vehicles whose latest values are held decoded
 	KeyEntries      int           // 65,536: data keys held unwrapped
+	PackBytes       int           // 48 KiB: readings of a vehicle that wait for so much before they are packed; fewer wait for the end of their six hours
+	PackEvery       time.Duration // 1 min: how often is looked for what its time has come
+	Retain          Policy        // what goes with time; the zero value keeps all
 	MinFreeBytes    uint64        // the larger of 5 % and 2 GiB: less free space than that is Full; 1 turns it off
 }
 
@@ -52,6 +55,8 @@ func (c Config) withDefaults() Config {
 	def(&c.SegmentBytes, 32<<20)
 	def(&c.CacheBytes, 64<<20)
 	def(&c.MemTableBytes, 16<<20)
+	def(&c.PackBytes, 48<<10)
+	def(&c.PackEvery, time.Minute)
 	def(&c.LatestEntries, 1<<16)
 	def(&c.KeyEntries, 1<<16)
 	return c

@@ -98,8 +98,12 @@ func (v *Vault) checkpoint() error {
 		}
 	}
 	v.stats.durable.Store(durable.seq)
-	if err := v.journal.trim(first); err != nil {
-		return err
+	if v.trimming.TryLock() { // otherwise the next checkpoint does it
+		err := v.journal.trim(first)
+		v.trimming.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 	if v.journal.segments() > maxClosed+1 {
 		if _, err := v.db.AsyncFlush(); err != nil {

@@ -314,6 +314,17 @@ func (r *keyring) flush() error {
 	return nil
 }
 
+// content is every slot that is on stable storage, as it is there.
+func (r *keyring) content() ([]byte, error) {
+	r.io.Lock()
+	defer r.io.Unlock()
+	b := make([]byte, int(r.slots())*slotSize)
+	if _, err := r.file.ReadAt(b, 0); err != nil {
+		return nil, fmt.Errorf("vault: key file: %w", err)
+	}
+	return b, nil
+}
+
 // slots is the number of slots on stable storage, for the checkpoint.
 func (r *keyring) slots() uint32 {
 	r.mu.Lock()

@@ -102,6 +102,9 @@ func (v *Vault) open() (err error) {
 	if v.lock, err = lockDir(fs, path("lock")); err != nil {
 		return err
 	}
+	if err := fs.RemoveAll(path(copyName)); err != nil { // of a backup that a crash cut off
+		return fmt.Errorf("vault: %w", err)
+	}
 	if v.check, err = openCheckpoint(fs, path("checkpoint")); err != nil {
 		return err
 	}

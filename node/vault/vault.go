@@ -62,6 +62,9 @@ type Vault struct {
 	closing  sync.Once
 	closeErr error
 
+	backing  sync.Mutex // held while a backup is made
+	trimming sync.Mutex // held while segments are removed, and while none may be; before every other lock
+
 	stats counters
 }
 

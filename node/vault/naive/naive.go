@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -186,6 +187,42 @@ func (n *Vault) Buckets(_ context.Context, v vault.View, cols []vault.Column, fr
 		out = append(out, b)
 	}
 	return out, nil
+}
+
+// EachBucket gives what Buckets gives.
+func (n *Vault) EachBucket(ctx context.Context, v vault.View, cols []vault.Column, from, to, interval sayso.Instant, yield func(*vault.Bucket) bool) error {
+	all, err := n.Buckets(ctx, v, cols, from, to, interval)
+	for i := range all {
+		if !yield(&all[i]) {
+			break
+		}
+	}
+	return err
+}
+
+// Frames makes one frame of each row of the table.
+func (n *Vault) Frames(_ context.Context, v vault.View, signals []sayso.SignalID, from, to sayso.Instant, yield func(*vault.Frame) bool) error {
+	n.mu.Lock()
+	all := n.distinct(v)
+	n.mu.Unlock()
+	for len(all) > 0 {
+		f := &vault.Frame{Times: []sayso.Instant{all[0].Time}, Values: make([][]float64, len(signals))}
+		for i := range f.Values {
+			f.Values[i] = []float64{math.NaN()}
+		}
+		any := false
+		for ; len(all) > 0 && all[0].Time == f.Times[0]; all = all[1:] {
+			for i, s := range signals {
+				if s == all[0].Signal && all[0].Value.Kind == sayso.Number {
+					f.Values[i][0], any = all[0].Value.Number, true
+				}
+			}
+		}
+		if any && f.Times[0] >= from && f.Times[0] < to && !yield(f) {
+			break
+		}
+	}
+	return nil
 }
 
 func suits(a vault.Agg, k sayso.Kind) bool {
