@@ -7,6 +7,8 @@ const (
 	TypeStatus      = "dimo.status"
 	TypeEvents      = "dimo.events"
 	TypeFingerprint = "dimo.fingerprint"
+	TypeAttestation = "dimo.attestation" // a signed fact
+	TypeTombstone   = "dimo.tombstone"   // takes another event of its source back
 )
 
 // CloudEvent is the CloudEvents 1.0 envelope with the extensions of the DIMO

@@ -44,6 +44,7 @@ var floors = []struct {
 	{"sayso/protocol/chain/devchain", []string{"sayso", "sayso/internal/", "sayso/protocol/chain"}},
 	{"sayso/owner/registry", []string{"sayso", "sayso/internal/"}},
 	{"sayso/owner/document", []string{"sayso"}},
+	{"sayso/owner/attest", []string{"sayso", "sayso/internal/", "sayso/protocol/chain"}},
 	{"sayso/owner/document/shelf", []string{"sayso", "sayso/internal/", "sayso/owner/", "sayso/protocol/chain"}},
 	{"sayso/owner/consent", []string{"sayso", "sayso/car/catalogue", "sayso/owner/document", "sayso/owner/registry"}},
 	{"sayso/owner/token", []string{"sayso", "sayso/internal/", "sayso/owner/", "sayso/protocol/chain"}},

@@ -19,6 +19,7 @@ import (
 	"sayso"
 	"sayso/internal/clock"
 	"sayso/internal/durable"
+	"sayso/owner/attest"
 	"sayso/owner/consent"
 	"sayso/owner/document"
 	"sayso/owner/registry"
@@ -39,17 +40,17 @@ type Config struct {
 	Registry *registry.Registry
 	Clock    clock.Clock
 	Log      *slog.Logger
-	Contract Contract // asks contract accounts; without it only keys sign
-	Gateway  string   // URL that a CID is put behind, to fetch documents that are not here
+	Contract attest.Contract // asks contract accounts; without it only keys sign
+	Gateway  string          // URL that a CID is put behind, to fetch documents that are not here
 }
 
 // Shelf keeps documents. It is safe for concurrent use.
 type Shelf struct {
 	cfg     Config
 	db      *sql.DB
-	gateway *gateway      // nil where there is none
-	lock    sync.Mutex    // held while a place on the shelf is taken
-	asking  chan struct{} // one for each question to a contract account under way
+	gateway *gateway   // nil where there is none
+	lock    sync.Mutex // held while a place on the shelf is taken
+	checker *attest.Checker
 
 	open    context.Context // ends with the shelf
 	close   context.CancelFunc
@@ -81,7 +82,7 @@ CREATE INDEX IF NOT EXISTS documents_grantor ON documents (grantor, kept);
 
 // Open opens the shelf, making it where there is none.
 func Open(cfg Config) (*Shelf, error) {
-	s := &Shelf{cfg: cfg, read: map[document.CID]*document.Document{}, tried: map[document.CID]*try{}, asking: make(chan struct{}, maxQuestions)}
+	s := &Shelf{cfg: cfg, read: map[document.CID]*document.Document{}, tried: map[document.CID]*try{}, checker: attest.NewChecker(cfg.Contract)}
 	s.open, s.close = context.WithCancel(context.Background())
 	var err error
 	if cfg.Gateway != "" {

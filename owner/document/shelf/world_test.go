@@ -23,6 +23,7 @@ import (
 	"sayso"
 	"sayso/internal/clock"
 	"sayso/internal/rootkey"
+	"sayso/owner/attest"
 	"sayso/owner/document"
 	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
@@ -67,7 +68,7 @@ func sign(name string, message []byte) []byte {
 // options say how a world differs from the plain one.
 type options struct {
 	gateway  string
-	contract shelf.Contract
+	contract attest.Contract
 	dir      string // of an earlier world
 	root     byte
 }
@@ -113,7 +114,7 @@ func newWorld(t testing.TB, o options) *world {
 }
 
 // listen serves sign-in, exchange and documents as a node does.
-func (w *world) listen(contract shelf.Contract) {
+func (w *world) listen(contract attest.Contract) {
 	mux := http.NewServeMux()
 	w.server = httptest.NewServer(mux)
 	w.t.Cleanup(w.server.Close)
