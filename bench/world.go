@@ -16,8 +16,10 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"sayso"
+	"sayso/car/door"
 	"sayso/client"
 	"sayso/internal/clock"
+	"sayso/internal/express"
 	"sayso/internal/rootkey"
 	"sayso/node/front"
 	"sayso/node/vault"
@@ -109,7 +111,7 @@ func openWorld(dir string, vehicles int) (w *world, err error) {
 // serve answers on a listener until the world closes.
 func (w *world) serve(l net.Listener, h http.Handler) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
-	go server.Serve(l)
+	go server.Serve(express.New(l, door.Path, h, slog.New(slog.DiscardHandler)))
 	w.closers = append(w.closers, server.Close)
 }
 

@@ -18,7 +18,9 @@ import (
 	"sync"
 	"time"
 
+	"sayso/car/door"
 	"sayso/internal/clock"
+	"sayso/internal/express"
 	"sayso/node/vault"
 	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
@@ -51,6 +53,7 @@ type Node struct {
 	follower *follow.Follower
 	listener net.Listener
 	server   *http.Server
+	lane     *express.Lane // before the server
 	metrics  *metrics
 	devices  devices
 
@@ -178,7 +181,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	done := make(chan error, 2)
 	go func() { done <- n.follower.Run(ctx) }()
-	go func() { done <- ignore(n.server.Serve(n.listener), http.ErrServerClosed) }()
+	n.lane = express.New(n.listener, door.Path, n.server.Handler, n.Log)
+	go func() { done <- ignore(n.server.Serve(n.lane), http.ErrServerClosed) }()
 	var chainEnded <-chan struct{}
 	if n.own != nil {
 		chainEnded = n.own.Done()
@@ -204,7 +208,7 @@ func (n *Node) Run(ctx context.Context) error {
 // endRequests lets requests finish. A peer that holds one open, or a connection
 // without any, does not make a wanted end a failure: it is cut off in the end.
 func (n *Node) endRequests(ctx context.Context) error {
-	err := n.server.Shutdown(ctx)
+	err := errors.Join(n.server.Shutdown(ctx), ignore(n.lane.Drain(ctx), net.ErrClosed))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -20,7 +20,9 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"sayso"
+	"sayso/car/door"
 	"sayso/internal/clock"
+	"sayso/internal/express"
 	"sayso/internal/rootkey"
 	"sayso/node/front"
 	"sayso/node/vault"
@@ -105,7 +107,9 @@ func newWorld(t *testing.T) *world {
 		Keys: t.TempDir(), BaseURL: home, MaxBody: 1 << 20, Aliases: []sayso.Address{alias}, Count: func(string) {},
 	})
 	w.must(err)
-	w.server = httptest.NewServer(w.front)
+	w.server = httptest.NewUnstartedServer(w.front)
+	w.server.Listener = express.New(w.server.Listener, door.Path, w.front, slog.New(slog.DiscardHandler))
+	w.server.Start()
 	t.Cleanup(w.server.Close)
 	w.settle()
 	return w
