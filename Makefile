@@ -1,6 +1,6 @@
 # What one does here. Everything needs Go and make; the targets that need more
 # say so and install it where they may.
-.PHONY: run build test unit stories forks chaos fuzz bench lint contracts contracts-check contracts-long needs clean
+.PHONY: run build test unit stories forks chaos fuzz bench lint contracts contracts-check contracts-coverage contracts-long needs clean
 SHELL := /bin/bash
 
 FUZZTIME ?= 10m
@@ -49,6 +49,10 @@ contracts:
 ## contracts-long: the contracts' fuzz tests, a million runs each
 contracts-long:
 	protocol/contracts/test.sh --long
+
+## contracts-coverage: fails when a line or branch of the contracts is in no test
+contracts-coverage:
+	protocol/contracts/test.sh --coverage
 
 ## contracts-check: compile the contracts and compare with the committed artefacts
 contracts-check:

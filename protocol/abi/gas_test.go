@@ -114,7 +114,8 @@ type measure func(name string, target uint64, r *types.Receipt)
 // measureSynthetics connects vehicles by way of a cloud, in the ways of the
 // reference and in one step with everything signed.
 func (w *world) measureSynthetics(add measure) {
-	reg, cloud, key, other := w.at.Registry, w.maker, newPerson(w.t, "synthetic"), newPerson(w.t, "second synthetic")
+	reg, cloud, key, other, third := w.at.Registry, w.maker,
+		newPerson(w.t, "synthetic"), newPerson(w.t, "second synthetic"), newPerson(w.t, "third synthetic")
 	add("mint connection", 0, w.do(w.admin, w.at.Connections, "mint", cloud.addr, cloud.addr, "Tesla", [32]byte{'g'}))
 	add("mint storage node", 0, w.do(w.admin, w.at.StorageNodes, "mint", w.bob.addr, w.bob.addr, "a node", "https://node.example"))
 	connection := w.view(w.at.Connections, "toConnectionId", "Tesla").(*big.Int)
@@ -135,14 +136,18 @@ func (w *world) measureSynthetics(add measure) {
 		StorageNode: node, Connection: connection, Synthetic: other.addr,
 		Grant: abi.SacdInput{Grantee: w.bob.addr, Permissions: allEight, Expiration: far, Source: cid},
 	}
-	lapse := abi.Lapse{Nonce: w.view(reg, "nonces(address)", w.alice.addr).(*big.Int), Deadline: far}
-	digest = abi.MintBothDeadlineDigest(w.id, reg, both, lapse)
-	add("vehicle, 3 attributes, synthetic device, storage node and grant in one", 420_000,
-		w.do(cloud, reg, "mintVehicleAndSdWithDeadline", abi.MintVehicleAndSdInput{
-			ManufacturerNode: one, Owner: w.alice.addr, DeviceDefinitionId: both.Definition, StorageNodeId: node,
-			AttrInfoPairsVehicle: model3, ConnectionId: connection, SyntheticDeviceAddr: other.addr, AttrInfoPairsDevice: []abi.AttributeInfoPair{},
-			VehicleOwnerSig: w.sign(w.alice, digest), SyntheticDeviceSig: w.sign(other, digest),
+	inOne := func(name string, target uint64, both abi.BothMint, key person) {
+		lapse := abi.Lapse{Nonce: w.view(reg, "nonces(address)", w.alice.addr).(*big.Int), Deadline: far}
+		digest := abi.MintBothDeadlineDigest(w.id, reg, both, lapse)
+		add(name, target, w.do(cloud, reg, "mintVehicleAndSdWithDeadline", abi.MintVehicleAndSdInput{
+			ManufacturerNode: one, Owner: w.alice.addr, DeviceDefinitionId: both.Definition, StorageNodeId: both.StorageNode,
+			AttrInfoPairsVehicle: both.Attributes, ConnectionId: connection, SyntheticDeviceAddr: key.addr, AttrInfoPairsDevice: []abi.AttributeInfoPair{},
+			VehicleOwnerSig: w.sign(w.alice, digest), SyntheticDeviceSig: w.sign(key, digest),
 		}, both.Grant, lapse.Nonce, lapse.Deadline))
+	}
+	inOne("vehicle, 3 attributes, synthetic device, storage node and grant in one", 0, both, other)
+	both.StorageNode, both.Attributes, both.Synthetic = new(big.Int), []abi.AttributeInfoPair{}, third.addr
+	inOne("vehicle, synthetic device and grant in one", 420_000, both, third)
 	add("burn synthetic device", 0, w.do(w.alice, w.at.SyntheticDevice, "burn", two))
 }
 

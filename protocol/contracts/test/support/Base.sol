@@ -67,21 +67,8 @@ abstract contract Base {
 
     /// @dev Deploys everything, with manufacturer 1 ("Tesla") owned by `maker` and connection "Tesla" owned by `cloud`.
     function found(uint32 adminDelay, uint32 upgradeDelay) internal {
-        Genesis.Implementations memory impl = Genesis.Implementations({
-            grants: create("Grants", ""),
-            registry: create("Registry", abi.encode(create("RegistryAnnex", ""))),
-            manufacturer: create("ManufacturerId", ""),
-            vehicle: create("VehicleId", ""),
-            aftermarketDevice: create("AftermarketDeviceId", ""),
-            devLicense: create("DevLicense", ""),
-            syntheticDevice: create("SyntheticDeviceId", ""),
-            connections: create("Connections", ""),
-            storageNodes: create("StorageNodes", ""),
-            templates: create("Templates", ""),
-            account: create("Account", abi.encode(2 days))
-        });
         Genesis.Settings memory settings = Genesis.Settings(address(this), adminDelay, upgradeDelay, 365 days);
-        Genesis g = Genesis(create("Genesis", abi.encode(impl, settings)));
+        Genesis g = Genesis(create("Genesis", abi.encode(implementations(), settings)));
         manager = AccessManager(g.accessManager());
         grants = Grants(g.grants());
         registry = Registry(g.registry());
@@ -99,6 +86,22 @@ abstract contract Base {
         connections.mint(cloud, cloud, "Tesla", "gold");
     }
 
+    function implementations() internal returns (Genesis.Implementations memory) {
+        return Genesis.Implementations({
+            grants: create("Grants", ""),
+            registry: create("Registry", abi.encode(create("RegistryAnnex", ""))),
+            manufacturer: create("ManufacturerId", ""),
+            vehicle: create("VehicleId", ""),
+            aftermarketDevice: create("AftermarketDeviceId", ""),
+            devLicense: create("DevLicense", ""),
+            syntheticDevice: create("SyntheticDeviceId", ""),
+            connections: create("Connections", ""),
+            storageNodes: create("StorageNodes", ""),
+            templates: create("Templates", ""),
+            account: create("Account", abi.encode(2 days))
+        });
+    }
+
     function create(string memory name, bytes memory args) internal returns (address created) {
         bytes memory code = bytes.concat(codeOf(name), args);
         assembly {
@@ -108,7 +111,7 @@ abstract contract Base {
     }
 
     /// @dev Creation code: what ships, or, to measure coverage, what forge compiled.
-    function codeOf(string memory name) private view returns (bytes memory) {
+    function codeOf(string memory name) internal view returns (bytes memory) {
         if (vm.envOr("COVERAGE", false)) return vm.getCode(string.concat(name, ".sol:", name));
         return vm.parseJsonBytes(vm.readFile(string.concat("../abi/", name, ".json")), ".bytecode");
     }

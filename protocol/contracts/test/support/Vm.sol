@@ -17,6 +17,8 @@ interface Vm {
     function warp(uint256 timestamp) external;
     function chainId(uint256 id) external;
     function deal(address who, uint256 amount) external;
+    function getNonce(address who) external view returns (uint64);
+    function setNonce(address who, uint64 nonce) external;
     function load(address target, bytes32 slot) external view returns (bytes32);
     function assume(bool condition) external pure;
 
