@@ -171,6 +171,30 @@ type Frame struct {
 	Values [][]float64
 }
 
+// Class sorts cloud events by what there is of them: a car streams its status
+// all day, and a statement would be lost among it. A set of classes is their sum.
+type Class uint8
+
+// The classes.
+const (
+	Streamed  Class = 1 << iota // what a car sends all the time
+	Statement                   // anything else: attestations, documents, fingerprints, what was refused
+	Tombstone                   // what takes another event back
+
+	AnyClass = Streamed | Statement | Tombstone
+)
+
+// ClassOf is the class of a type.
+func ClassOf(eventType string) Class {
+	switch eventType {
+	case sayso.TypeTombstone:
+		return Tombstone
+	case sayso.TypeStatus, sayso.TypeEvents, "dimo.raw.status", "dimo.signals", "dimo.signal", "dimo.event":
+		return Streamed
+	}
+	return Statement
+}
+
 // Engine is what a vault does. *Vault does it on disk; naive.Vault in maps, as
 // the oracle of the tests. Every window is half open, [from, to). An iteration
 // stops when yield answers false. Errors are of package sayso: Cancelled when
@@ -202,6 +226,8 @@ type Engine interface {
 	// CloudEvents gives the newest first by envelope time, of equal times the
 	// highest sequence first.
 	CloudEvents(ctx context.Context, v View, from, to sayso.Instant, yield func(Stored) bool) error
+	// CloudEventsOf is CloudEvents of some classes, without a look at the others.
+	CloudEventsOf(ctx context.Context, v View, of Class, from, to sayso.Instant, yield func(Stored) bool) error
 	// EachBucket is Buckets one by one, in the order of time. The bucket belongs
 	// to the vault and changes with the next.
 	EachBucket(ctx context.Context, v View, cols []Column, from, to, interval sayso.Instant, yield func(*Bucket) bool) error

@@ -301,6 +301,8 @@ func TestKeysSortAsTheirTimes(t *testing.T) {
 	for _, p := range []place{
 		{kind: kindReadings, vehicle: 1 << 60, epoch: 7, hour: 5, tag: 6, seq: 8},
 		{kind: kindCloudEvent, vehicle: 1, epoch: 7, time: -5, seq: 8},
+		{kind: kindStatement, vehicle: 1, epoch: 7, time: 5, seq: 8},
+		{kind: kindTombstone, vehicle: 1, epoch: 7, time: 5, seq: 8},
 		{kind: kindEvent, vehicle: 1, epoch: 7, time: 5, seq: 8, index: 3},
 		{kind: kindLatest, vehicle: 1, epoch: 7},
 	} {

@@ -15,9 +15,8 @@ import (
 )
 
 // walk goes through the rows of one kind of an owner whose time is within
-// [from, to), the latest first where back is set. The opened bytes are given
-// with the place; they are reused.
-func (v *Vault) walk(ctx context.Context, snap *pebble.Snapshot, kind byte, own owner, from, to sayso.Instant, back bool,
+// [from, to). The opened bytes are given with the place; they are reused.
+func (v *Vault) walk(ctx context.Context, snap *pebble.Snapshot, kind byte, own owner, from, to sayso.Instant,
 	yield func(p *place, plain []byte) (bool, error)) error {
 	prefix := appendPrefix(nil, kind, own.vehicle, own.epoch)
 	it, err := snap.NewIterWithContext(ctx, &pebble.IterOptions{
@@ -26,15 +25,9 @@ func (v *Vault) walk(ctx context.Context, snap *pebble.Snapshot, kind byte, own 
 	if err != nil {
 		return err
 	}
-	step, ok := it.Next, false
-	if back {
-		ok, step = it.Last(), it.Prev
-	} else {
-		ok = it.First()
-	}
 	var plain []byte
 	more := true
-	for n := 0; ok && more && err == nil; ok = step() {
+	for n, ok := 0, it.First(); ok && more && err == nil; ok = it.Next() {
 		if n++; n&255 == 0 && ctx.Err() != nil {
 			err = ctx.Err()
 			break
@@ -103,7 +96,7 @@ func (v *Vault) Events(ctx context.Context, view View, from, to sayso.Instant, y
 
 func (v *Vault) events(ctx context.Context, snap *pebble.Snapshot, view View, from, to sayso.Instant) (rows []EventRow, err error) {
 	for _, epoch := range distinct(view.Epochs) {
-		err := v.walk(ctx, snap, kindEvent, owner{view.Vehicle, epoch}, from, to, false, func(p *place, plain []byte) (bool, error) {
+		err := v.walk(ctx, snap, kindEvent, owner{view.Vehicle, epoch}, from, to, func(p *place, plain []byte) (bool, error) {
 			e, err := getEvent(plain, p)
 			if err == nil && (view.Source == nil || *view.Source == e.Source) {
 				rows = append(rows, e)
@@ -131,31 +124,10 @@ func (v *Vault) stored(p *place, plain []byte, source *sayso.Address) (s Stored,
 	return s, err == nil && (source == nil || *source == s.Envelope.Source), err
 }
 
-// CloudEvents gives the newest first, see [Engine].
-func (v *Vault) CloudEvents(ctx context.Context, view View, from, to sayso.Instant, yield func(Stored) bool) error {
-	from, to, ok := clip(from, to)
-	if !ok {
-		return nil
-	}
-	return v.reading(ctx, "vault.CloudEvents", func(snap *pebble.Snapshot) error {
-		epochs := distinct(view.Epochs)
-		if len(epochs) != 1 {
-			return v.cloudEventsMerged(ctx, snap, view, from, to, yield)
-		}
-		return v.walk(ctx, snap, kindCloudEvent, owner{view.Vehicle, epochs[0]}, from, to, true, func(p *place, plain []byte) (bool, error) {
-			s, ok, err := v.stored(p, plain, view.Source)
-			return err == nil && (!ok || yield(s)), err
-		})
-	})
-}
-
 // places lists the cloud events of a view without opening them.
 func (v *Vault) places(ctx context.Context, snap *pebble.Snapshot, view View, from, to sayso.Instant) (list []place, err error) {
-	for _, epoch := range distinct(view.Epochs) {
-		prefix := appendPrefix(nil, kindCloudEvent, view.Vehicle, epoch)
-		it, err := snap.NewIterWithContext(ctx, &pebble.IterOptions{
-			LowerBound: putTime(slices.Clone(prefix), from), UpperBound: putTime(slices.Clone(prefix), to),
-		})
+	for _, own := range ranges(view, AnyClass) {
+		it, err := own.iterator(ctx, snap, from, to)
 		if err != nil {
 			return nil, err
 		}
@@ -209,15 +181,6 @@ func (v *Vault) get(snap *pebble.Snapshot, p *place) ([]byte, error) {
 	}
 	plain, err := v.keys.open(nil, sealed, key, owner{p.vehicle, p.epoch})
 	return plain, errors.Join(err, closer.Close())
-}
-
-func (v *Vault) cloudEventsMerged(ctx context.Context, snap *pebble.Snapshot, view View, from, to sayso.Instant, yield func(Stored) bool) error {
-	list, err := v.places(ctx, snap, view, from, to)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(list, func(a, b place) int { return cmp.Or(cmp.Compare(b.time, a.time), cmp.Compare(b.seq, a.seq)) })
-	return v.fetch(ctx, snap, list, view.Source, yield)
 }
 
 // Export gives cloud events in commit order, see [Engine].
@@ -288,7 +251,7 @@ func (v *Vault) entry(snap *pebble.Snapshot, key, locator []byte) (e Entry, pres
 
 func (e *Entry) take(p *place, plain []byte) error {
 	switch p.kind {
-	case kindCloudEvent:
+	case kindCloudEvent, kindStatement, kindTombstone:
 		s, err := getEnvelope(plain)
 		s.Seq, s.Epoch = p.seq, p.epoch
 		e.Stored = s

@@ -13,7 +13,9 @@ import (
 const (
 	kindMeta       = 'M' // name -> what the name says
 	kindReadings   = 'R' // vehicle epoch hour source-tag seq -> the readings of one deposit in one hour
-	kindCloudEvent = 'C' // vehicle epoch time seq -> envelope
+	kindCloudEvent = 'C' // vehicle epoch time seq -> envelope of a streamed type
+	kindStatement  = 'D' // the same of any other type
+	kindTombstone  = 'T' // the same of tombstones
 	kindEvent      = 'E' // vehicle epoch time seq index -> event
 	kindLatest     = 'L' // vehicle epoch -> latest value per signal and source
 	kindKey        = 'I' // hash of source, subject and id -> seq, hash of the body
@@ -21,7 +23,7 @@ const (
 )
 
 // dataKinds are the kinds that Erase removes: what is under vehicle and epoch.
-var dataKinds = [...]byte{kindReadings, kindCloudEvent, kindEvent, kindLatest}
+var dataKinds = [...]byte{kindReadings, kindCloudEvent, kindStatement, kindTombstone, kindEvent, kindLatest}
 
 var (
 	metaApplied = []byte("Mapplied") // seq u64, group u64, chain 32
@@ -90,7 +92,7 @@ func (p *place) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, p.hour)
 		b = binary.BigEndian.AppendUint32(b, p.tag)
 		b = binary.BigEndian.AppendUint64(b, p.seq)
-	case kindCloudEvent:
+	case kindCloudEvent, kindStatement, kindTombstone:
 		b = putTime(b, p.time)
 		b = binary.BigEndian.AppendUint64(b, p.seq)
 	case kindEvent:
@@ -113,7 +115,7 @@ func parsePlace(k []byte) (p place, ok bool) {
 		p.hour = binary.BigEndian.Uint32(k)
 		p.tag = binary.BigEndian.Uint32(k[4:])
 		p.seq = binary.BigEndian.Uint64(k[8:])
-	case p.kind == kindCloudEvent && len(k) == 16:
+	case (p.kind == kindCloudEvent || p.kind == kindStatement || p.kind == kindTombstone) && len(k) == 16:
 		p.time, p.seq = getTime(k), binary.BigEndian.Uint64(k[8:])
 	case p.kind == kindEvent && len(k) == 18:
 		p.time, p.seq = getTime(k), binary.BigEndian.Uint64(k[8:])

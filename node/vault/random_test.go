@@ -59,6 +59,7 @@ func (w *world) deposit() *vault.Deposit {
 	w.n++
 	m := newMsg(w.vehicle(), w.epoch(), byte(w.pick("source", 3)), fmt.Sprint("id", w.n))
 	m.Envelope.Time = w.time().Time()
+	m.Envelope.Type = []string{sayso.TypeStatus, sayso.TypeAttestation, sayso.TypeTombstone}[w.pick("type", 3)]
 	m.Backfill = w.pick("backfill", 2) == 0
 	for range w.pick("readings", 8) {
 		s := sayso.SignalID(1 + w.pick("signal", 7))
@@ -131,6 +132,7 @@ type questions struct {
 	cols     []vault.Column
 	interval sayso.Instant
 	stop     int
+	class    vault.Class
 }
 
 func (w *world) questions() questions {
@@ -138,6 +140,7 @@ func (w *world) questions() questions {
 	q.from, q.to = w.window()
 	q.interval = []sayso.Instant{second, 3 * second, hour, 100 * hour}[w.pick("interval", 4)]
 	q.stop = 1 + w.pick("stop", 30)
+	q.class = vault.Class(w.pick("class", 8))
 	return q
 }
 
@@ -163,6 +166,9 @@ func (q questions) ask(t *rapid.T, e vault.Engine) (out []string) {
 	keep := func(s vault.Stored) bool { stored = append(stored, fmt.Sprintf("%+v", s)); return len(stored) < q.stop }
 	add("cloud events", nil, e.CloudEvents(ctx, q.view, q.from, q.to, keep))
 	add("cloud events", stored, nil)
+	stored = nil
+	add("cloud events of a class", nil, e.CloudEventsOf(ctx, q.view, q.class, q.from, q.to, keep))
+	add("cloud events of a class", stored, nil)
 	stored = nil
 	add("export", nil, e.Export(ctx, q.view, keep))
 	add("export", stored, nil)

@@ -143,7 +143,7 @@ func (p *pending) encode(d *Deposit) {
 	b = append(b, 0, 0) // number of parts
 
 	scratch := bufs.Get().(*[]byte)
-	b = p.begin(b, place{kind: kindCloudEvent, epoch: d.Epoch, time: sayso.At(d.Envelope.Time)})
+	b = p.begin(b, place{kind: kindOf(ClassOf(d.Envelope.Type)), epoch: d.Epoch, time: sayso.At(d.Envelope.Time)})
 	b = p.end(appendEnvelope(b, d, scratch))
 	bufs.Put(scratch)
 
@@ -203,7 +203,7 @@ func (p *pending) seal(keys *keyring, seq uint64, now sayso.Instant, ad []byte) 
 				return err
 			}
 			binary.LittleEndian.PutUint64(b[pt.head+5:], pt.where())
-		case kindCloudEvent:
+		case kindCloudEvent, kindStatement, kindTombstone:
 			binary.LittleEndian.PutUint64(b[pt.head+partHead+sealHead+1:], uint64(now))
 		}
 		if err := keys.seal(k, b[pt.head+partHead:pt.end], pt.append(ad[:0])); err != nil {

@@ -75,9 +75,14 @@ func (n *Vault) envelopes(v vault.View) (out []vault.Stored) {
 }
 
 // CloudEvents sorts what there is.
-func (n *Vault) CloudEvents(_ context.Context, v vault.View, from, to sayso.Instant, yield func(vault.Stored) bool) error {
+func (n *Vault) CloudEvents(ctx context.Context, v vault.View, from, to sayso.Instant, yield func(vault.Stored) bool) error {
+	return n.CloudEventsOf(ctx, v, vault.AnyClass, from, to, yield)
+}
+
+// CloudEventsOf sorts what there is of some classes.
+func (n *Vault) CloudEventsOf(_ context.Context, v vault.View, of vault.Class, from, to sayso.Instant, yield func(vault.Stored) bool) error {
 	n.mu.Lock()
-	all := n.envelopes(v)
+	all := slices.DeleteFunc(n.envelopes(v), func(s vault.Stored) bool { return of&vault.ClassOf(s.Envelope.Type) == 0 })
 	n.mu.Unlock()
 	slices.Reverse(all)
 	sort.SliceStable(all, func(i, j int) bool { return sayso.At(all[i].Envelope.Time) > sayso.At(all[j].Envelope.Time) })
