@@ -57,7 +57,7 @@ func (r *Registry) loadRecent(db querier, head Block) (map[fact][]past, error) {
 
 // finalRow finds a row as it is in the final state.
 func finalRow[T any](r *Registry, f fact) (out T, ok bool) {
-	v := r.state.rows[f]
+	v := r.state.rows.get(f)
 	if list := r.recent[f]; len(list) > 0 {
 		v = list[0].row
 	}

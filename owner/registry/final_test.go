@@ -29,7 +29,7 @@ func rows(r *Registry) string {
 	defer r.mu.RUnlock()
 	var out []string
 	keys := map[fact]bool{}
-	for f := range r.state.rows {
+	for f := range r.state.rows.all() {
 		keys[f] = true
 	}
 	for f := range r.recent {

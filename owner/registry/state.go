@@ -58,9 +58,9 @@ func decode(k kind, body []byte) (any, error) {
 }
 
 // state is the registry in memory: rows by key, and the look-ups that reads
-// need. Rows are never changed in place; a change puts a new one.
+// need.
 type state struct {
-	rows map[fact]any
+	rows packedRows
 
 	vehicleIDs, deviceIDs, licenceIDs []uint64 // ascending
 	manufacturerIDs                   []uint64
@@ -75,7 +75,7 @@ type state struct {
 
 func newState() *state {
 	return &state{
-		rows:            map[fact]any{},
+		rows:            packedRows{},
 		deviceByAddress: map[sayso.Address][]uint64{},
 		licenceByClient: map[sayso.Address][]uint64{},
 		licenceByAlias:  map[string][]uint64{},
@@ -87,15 +87,13 @@ func newState() *state {
 
 // put replaces a row (nil removes it) and keeps the look-ups true.
 func (s *state) put(f fact, row any) {
-	if old, ok := s.rows[f]; ok {
+	if old := s.rows.get(f); old != nil {
 		s.unlink(old)
 	}
-	if row == nil {
-		delete(s.rows, f)
-		return
+	s.rows.put(f, row)
+	if row != nil {
+		s.link(row)
 	}
-	s.rows[f] = row
-	s.link(row)
 }
 
 func (s *state) link(row any) {
@@ -193,7 +191,7 @@ func newest[K comparable](m map[K][]uint64, k K) uint64 {
 
 // row finds a row of a type.
 func row[T any](s *state, k kind, key string) (out T, ok bool) {
-	p, ok := s.rows[fact{k, key}].(*T)
+	p, ok := s.rows.get(fact{k, key}).(*T)
 	if !ok {
 		return out, false
 	}
