@@ -300,6 +300,7 @@ func (v *Vault) engineOptions() *pebble.Options {
 		Logger:                     engineLog{v},
 		EventListener: &pebble.EventListener{
 			BackgroundError: v.engineError,
+			DataCorruption:  v.corrupt,
 			FlushEnd: func(i pebble.FlushInfo) {
 				if i.Err == nil {
 					v.setFull(fullEngine, false)
@@ -320,8 +321,9 @@ func (v *Vault) engineOptions() *pebble.Options {
 const closeTries = 4
 
 // engineError hears of a failed flush or compaction. The log still has what
-// Pebble could not write. A full disk is waited for, unless the vault closes;
-// anything else is unknown.
+// Pebble could not write. A full disk is waited for, unless the vault closes. A
+// damaged table stays as it is, and the others are served. Anything else is
+// unknown.
 func (v *Vault) engineError(err error) {
 	switch {
 	case vfs.IsNoSpaceError(err):
@@ -333,7 +335,7 @@ func (v *Vault) engineError(err error) {
 			}
 		default:
 		}
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), pebble.IsCorruptionError(err):
 	default:
 		v.fail(fmt.Errorf("vault: the row engine: %w", err))
 	}

@@ -65,7 +65,8 @@ type Vault struct {
 	backing  sync.Mutex // held while a backup is made
 	trimming sync.Mutex // held while segments are removed, and while none may be; before every other lock
 
-	stats counters
+	damage damage
+	stats  counters
 }
 
 var _ Engine = (*Vault)(nil)
