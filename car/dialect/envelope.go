@@ -31,6 +31,9 @@ type Arrival struct {
 	// Time is when the message arrived; it stands in where the envelope has no
 	// time.
 	Time time.Time
+	// Names make DIDs of the numbers in messages of devices that send no cloud
+	// events. Without them such a message is taken only from their own sources.
+	Names Names
 }
 
 // Envelope reads one CloudEvent in the JSON form (spec ingest 1.1 to 1.5). Of
@@ -48,7 +51,7 @@ func Envelope(body []byte, from Arrival) (sayso.CloudEvent, error) {
 		return sayso.CloudEvent{}, invalid("the envelope is %v", err)
 	}
 	for _, step := range []func(*envelope) error{
-		(*envelope).identifiers, (*envelope).payload, (*envelope).parties, (*envelope).moment,
+		(*envelope).tokens, (*envelope).identifiers, (*envelope).payload, (*envelope).parties, (*envelope).moment,
 	} {
 		if err := step(&e); err != nil {
 			return sayso.CloudEvent{}, err
@@ -77,6 +80,7 @@ type envelope struct {
 	source, subject, producer string
 	time, data, base64        []byte
 	seen                      uint32
+	named                     bool // subject and producer are known from their numbers
 }
 
 // The members of an envelope; each has a bit in envelope.seen.
@@ -276,6 +280,9 @@ func (e *envelope) parties() (err error) {
 		if e.Source, err = sayso.ParseAddress(message.Clip(e.source)); err != nil {
 			return invalid("source: %v", err)
 		}
+	}
+	if e.named {
+		return nil
 	}
 	e.Producer = e.from.Producer
 	if e.producer != "" {

@@ -128,7 +128,7 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
 	now := d.Clock.Now()
 	body = bytes.Trim(body, space)
-	ce, err := dialect.Envelope(body, dialect.Arrival{Source: f.device, Producer: d.unnamed(), Time: now})
+	ce, err := dialect.Envelope(body, dialect.Arrival{Source: f.device, Producer: d.unnamed(), Time: now, Names: d.names()})
 	if err != nil {
 		return nil, "", err
 	}
@@ -166,6 +166,11 @@ func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
 		}
 	}
 	return p, id, nil
+}
+
+// names are the contracts of messages that name vehicle and device by number.
+func (d *Door) names() dialect.Names {
+	return dialect.Names{Chain: d.Chain.ID, Vehicle: d.Chain.Vehicle, Aftermarket: d.Chain.AftermarketDevice, Synthetic: d.Chain.SyntheticDevice}
 }
 
 // unnamed stands for a producer that is not given.

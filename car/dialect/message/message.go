@@ -229,3 +229,10 @@ func Clip(s string) string {
 	}
 	return s[:cut] + "…"
 }
+
+// Unknown keeps a cloud event whose payload nobody here can read, with the
+// reason, so that it can be read later.
+func (b *Builder) Unknown(ce sayso.CloudEvent) {
+	b.Reject("dataversion", fmt.Sprintf("the version %q is not known; the event is kept as it is", Clip(ce.DataVersion)))
+	b.message.Types = append(b.message.Types, sayso.TypeStatus)
+}

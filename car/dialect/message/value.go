@@ -113,3 +113,16 @@ func Words(text, separator string) []string {
 	}
 	return out
 }
+
+// Identity takes an identification number as it was sent, if it was, and says
+// whether it is one.
+func (b *Builder) Identity(v jsonscan.Value) bool {
+	switch {
+	case v.Missing() || v.Kind == jsonscan.String && len(v.Raw) == 0:
+		return false
+	case v.Kind != jsonscan.String:
+		b.Reject("vin", "want a text, got "+v.Kind.String())
+		return false
+	}
+	return b.VIN(string(v.Raw))
+}
