@@ -80,16 +80,16 @@ func listed(f *ast.FieldDefinition, directive string) (list []sayso.Permission) 
 // yet.
 var later = map[Dialect]struct{ types, queries []string }{
 	Telemetry: {
-		[]string{"Address", "Attestation", "AttestationFilter", "DailyActivity", "DetectionMechanism", "Event", "EventCount",
-			"EventFilter", "Map", "Segment", "SegmentConfig", "SegmentEventRequest", "SegmentSignalRequest",
-			"SignalAggregationValue", "StringArrayFilter", "StringValueFilter", "VINVC"},
-		[]string{"attestations", "dailyActivity", "events", "segments", "vinVCLatest"},
+		[]string{"Address", "Attestation", "AttestationFilter", "DailyActivity", "DetectionMechanism", "EventCount",
+			"Map", "Segment", "SegmentConfig", "SegmentEventRequest", "SegmentSignalRequest",
+			"SignalAggregationValue", "VINVC"},
+		[]string{"attestations", "dailyActivity", "segments", "vinVCLatest"},
 	},
 	Subject: {
 		[]string{"CloudEvent", "CloudEventFilter", "CloudEventHeader", "CloudEventTypeSummary", "DailyActivity",
-			"DetectionMechanism", "Event", "EventCount", "EventFilter", "JSON", "Map", "Segment", "SegmentConfig",
-			"SegmentEventRequest", "SegmentSignalRequest", "SignalAggregationValue", "StringArrayFilter", "StringValueFilter"},
-		[]string{"availableCloudEventTypes", "cloudEvents", "dailyActivity", "events", "latestCloudEvent", "segments"},
+			"DetectionMechanism", "EventCount", "JSON", "Map", "Segment", "SegmentConfig",
+			"SegmentEventRequest", "SegmentSignalRequest", "SignalAggregationValue"},
+		[]string{"availableCloudEventTypes", "cloudEvents", "dailyActivity", "latestCloudEvent", "segments"},
 	},
 }
 

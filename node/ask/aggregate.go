@@ -248,14 +248,21 @@ func window(args graphql.Args) (from, to, interval sayso.Instant, err error) {
 	if interval < 1 {
 		return 0, 0, 0, invalid("invalid argument: interval must be at least 1 microsecond")
 	}
-	start, _ := graphql.Arg[time.Time](args, "from")
-	end, _ := graphql.Arg[time.Time](args, "to")
-	from, to = sayso.At(start), sayso.At(end)
-	switch {
-	case from > to:
-		return 0, 0, 0, invalid("from timestamp is after to timestamp")
-	case (to-from+interval-1)/interval > vault.MaxBuckets:
+	if from, to, err = span(args); err != nil {
+		return 0, 0, 0, err
+	}
+	if (to-from+interval-1)/interval > vault.MaxBuckets {
 		return 0, 0, 0, invalid("interval too small for the requested window (exceeds the aggregation bucket limit)")
 	}
 	return from, to, interval, nil
+}
+
+// span reads the range of a question.
+func span(args graphql.Args) (from, to sayso.Instant, err error) {
+	start, _ := graphql.Arg[time.Time](args, "from")
+	end, _ := graphql.Arg[time.Time](args, "to")
+	if from, to = sayso.At(start), sayso.At(end); from > to {
+		return 0, 0, invalid("from timestamp is after to timestamp")
+	}
+	return from, to, nil
 }

@@ -33,6 +33,7 @@ type Vault interface {
 	Latest(ctx context.Context, v vault.View, signals []sayso.SignalID) ([]vault.Row, error)
 	Scan(ctx context.Context, v vault.View, signals []sayso.SignalID, from, to sayso.Instant, yield func(vault.Row) bool) error
 	Buckets(ctx context.Context, v vault.View, cols []vault.Column, from, to, interval sayso.Instant) ([]vault.Bucket, error)
+	Events(ctx context.Context, v vault.View, from, to sayso.Instant, yield func(vault.EventRow) bool) error
 	Summary(ctx context.Context, v vault.View) (vault.Summary, error)
 }
 
@@ -65,6 +66,7 @@ type answers struct {
 	dialect catalogue.Dialect
 	access  map[string]*access // of the signals, by name
 	list    []*access          // the same, by name
+	roots   map[string]*access // of the fields of the root that need permissions
 	fix     *catalogue.Signal  // the exact position, of which the approximate one is made
 }
 
@@ -88,6 +90,7 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 		"DataSummary":             a.summary(),
 		"SignalDataSummary":       signalSummary(),
 		"EventDataSummary":        eventSummary(),
+		"Event":                   event(),
 	}
 	for _, s := range cfg.Catalogue.Signals() {
 		types["SignalAggregations"][s.Name] = aggregated
@@ -130,6 +133,7 @@ func (a *answers) query() graphql.Fields {
 		"signalsSnapshot":  a.signalsSnapshot,
 		"availableSignals": a.availableSignals,
 		"dataSummary":      a.dataSummary,
+		"events":           a.events,
 	}
 }
 

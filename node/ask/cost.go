@@ -44,6 +44,8 @@ func (a *answers) weigh(c *graphql.Call, typeName string, f *graphql.Field) grap
 	switch f.Name {
 	case "signals":
 		return graphql.Weight{Own: a.weighSignals(c, f)}
+	case "events":
+		return graphql.Weight{Own: weighEvents(f), Times: 1}
 	case "dataSummary":
 		return graphql.Weight{Own: perHour * int64(longest/hour), Times: 1}
 	}
@@ -68,9 +70,22 @@ func (a *answers) weighSignals(c *graphql.Call, f *graphql.Field) int64 {
 	if columns == 0 {
 		return 1
 	}
-	read := min(to-from, longest)
-	hours := int64((read + hour - 1) / hour)
-	return int64((to-from+interval-1)/interval)*columns + perHour*hours*(1+filters/50)
+	return int64((to-from+interval-1)/interval)*columns + perHour*hoursOf(from, to)*(1+filters/50)
+}
+
+// weighEvents takes an hour to hold a tenth of what readings take.
+func weighEvents(f *graphql.Field) int64 {
+	from, to, err := span(f.Args)
+	if err != nil {
+		return 0
+	}
+	filter, _ := graphql.Arg[graphql.Args](f.Args, "filter")
+	return hoursOf(from, to) * (perHour/10 + weightOf(filter)/50)
+}
+
+// hoursOf is how many hours a window holds, as far as they cost.
+func hoursOf(from, to sayso.Instant) int64 {
+	return int64((min(to-from, longest) + hour - 1) / hour)
 }
 
 // perDistance is how many comparisons the distance of two places takes as long
@@ -106,12 +121,12 @@ const comparisons = 1 << 16
 
 // patient makes a filter let nothing through once the request has ended, so that
 // the read ends with it; a filter of many members looks often.
-func patient(c *graphql.Call, weight int64, keep func(sayso.Value) bool) func(sayso.Value) bool {
+func patient[T any](c *graphql.Call, weight int64, keep func(T) bool) func(T) bool {
 	if keep == nil {
 		return nil
 	}
 	made, ended := int64(0), false
-	return func(v sayso.Value) bool {
+	return func(v T) bool {
 		if made += weight; made > comparisons {
 			made, ended = 0, c.Context.Err() != nil
 		}

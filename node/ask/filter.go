@@ -2,7 +2,6 @@ package ask
 
 import (
 	"math"
-	"slices"
 
 	"sayso"
 	"sayso/car/catalogue"
@@ -26,41 +25,21 @@ func (a *answers) keep(kind sayso.Kind, filter graphql.Args) (func(sayso.Value) 
 	return func(v sayso.Value) bool { return match(v.Number) }, nil
 }
 
-// condition is a test of a number; nil is no test.
-type condition func(float64) bool
-
-// floatFilter reads a SignalFloatFilter. Its members must all hold. Of the
-// alternatives under or, one must hold as well in the token-id dialect, and
-// instead in the subject dialect (spec api 3.6).
-func floatFilter(d catalogue.Dialect, filter graphql.Args) condition {
+// floatFilter reads a SignalFloatFilter; nil if it asks for nothing. Its
+// members must all hold. Of the alternatives under or, one must hold as well in
+// the token-id dialect, and instead in the subject dialect (spec api 3.6).
+func floatFilter(d catalogue.Dialect, filter graphql.Args) func(float64) bool {
 	base := floatMembers(filter)
-	list, _ := graphql.Arg[[]any](filter, "or")
-	var alternatives []condition
-	for _, item := range list {
-		if item, ok := item.(graphql.Args); ok {
-			if c := floatFilter(d, item); c != nil {
-				alternatives = append(alternatives, c)
-			}
-		}
+	or := alternatives(filter, func(f graphql.Args) func(float64) bool { return floatFilter(d, f) })
+	if d == catalogue.Telemetry && base != nil && or != nil {
+		return every([]func(float64) bool{base, some(or)})
 	}
-	if len(alternatives) == 0 {
-		return base
-	}
-	any := func(x float64) bool {
-		return slices.ContainsFunc(alternatives, func(c condition) bool { return c(x) })
-	}
-	switch {
-	case base == nil:
-		return any
-	case d == catalogue.Telemetry:
-		return func(x float64) bool { return base(x) && any(x) }
-	}
-	return func(x float64) bool { return base(x) || any(x) }
+	return instead(base, or)
 }
 
 // floatMembers are the members other than or.
-func floatMembers(filter graphql.Args) condition {
-	var all []condition
+func floatMembers(filter graphql.Args) func(float64) bool {
+	var all []func(float64) bool
 	for name, test := range map[string]func(x, y float64) bool{
 		"eq":  func(x, y float64) bool { return x == y },
 		"neq": func(x, y float64) bool { return x != y },
@@ -84,17 +63,7 @@ func floatMembers(filter graphql.Args) condition {
 			all = append(all, func(x float64) bool { return members[x] == want })
 		}
 	}
-	if all == nil {
-		return nil
-	}
-	return func(x float64) bool {
-		for _, c := range all {
-			if !c(x) {
-				return false
-			}
-		}
-		return true
-	}
+	return every(all)
 }
 
 // point is a place in degrees.
@@ -143,15 +112,5 @@ func locationFilter(d catalogue.Dialect, filter graphql.Args) (func(point) bool,
 		}
 		tests = append(tests, func(p point) bool { return distance(centre, p) <= radius })
 	}
-	if tests == nil {
-		return nil, nil
-	}
-	return func(p point) bool {
-		for _, test := range tests {
-			if !test(p) {
-				return false
-			}
-		}
-		return true
-	}, nil
+	return every(tests), nil
 }

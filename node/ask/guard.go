@@ -30,7 +30,8 @@ const (
 )
 
 // guards are the executor's: the token of a root field, and the permissions of
-// a signal, which were decided when the root field planned its read.
+// a signal, which were decided when the root field planned its read. Those of a
+// root field are decided by [answers.open].
 func (a *answers) guards() map[string]graphql.Guard {
 	return map[string]graphql.Guard{
 		vehicleToken: func(c *graphql.Call, _ *ast.Directive, _ any, f *graphql.Field) error {
@@ -45,9 +46,10 @@ func (a *answers) guards() map[string]graphql.Guard {
 }
 
 // planned lets a field through that was allowed when the read was planned.
-// What was refused, or never planned, has no slot.
+// What was refused, or never planned, has no slot. A field of the root has no
+// parent, and plans.
 func planned(_ *graphql.Call, _ *ast.Directive, parent any, f *graphql.Field) error {
-	if f.Slot > 0 && !f.Refused {
+	if parent == nil || f.Slot > 0 && !f.Refused {
 		return nil
 	}
 	if l, ok := parent.(*latest); ok {
@@ -67,15 +69,11 @@ func (a *answers) bind(schema *ast.Schema) error {
 			if d == nil {
 				return fmt.Errorf("%s has no field %s", name, s.Name)
 			}
-			all, err := privileges(d.Directives.ForName(allOf))
+			x, err := accessOf(s, d.Directives)
 			if err != nil {
 				return err
 			}
-			one, err := privileges(d.Directives.ForName(oneOf))
-			if err != nil {
-				return err
-			}
-			both[i] = &access{s, all, one}
+			both[i] = x
 		}
 		x := both[0]
 		switch {
@@ -89,7 +87,27 @@ func (a *answers) bind(schema *ast.Schema) error {
 		a.access[s.Name] = x
 		a.list = append(a.list, x)
 	}
+	a.roots = map[string]*access{}
+	for _, f := range schema.Query.Fields {
+		x, err := accessOf(nil, f.Directives)
+		if err != nil {
+			return err
+		}
+		if len(x.all)+len(x.one) > 0 {
+			a.roots[f.Name] = x
+		}
+	}
 	return nil
+}
+
+// accessOf reads what directives ask for.
+func accessOf(s *catalogue.Signal, list ast.DirectiveList) (*access, error) {
+	all, err := privileges(list.ForName(allOf))
+	if err != nil {
+		return nil, err
+	}
+	one, err := privileges(list.ForName(oneOf))
+	return &access{s, all, one}, err
 }
 
 // privileges are the permissions that a directive lists.
@@ -150,11 +168,13 @@ type reader struct {
 	source  *sayso.Address
 	granted consent.Verdict // what the owner lets the caller see
 	verdict consent.Verdict // what of it the token carries
+	epochs  []uint32        // the ownerships that the root field itself may be answered of, where it needs permissions
 }
 
 // open decides, at this moment, what the caller may see of the vehicle that a
-// root field names. Where that is nothing, it says which permissions to ask
-// for: those of the signals selected below, if any.
+// root field names, and whether the field itself may be answered. Where nothing
+// may be seen, it says which permissions to ask for: those of the field, or of
+// the signals selected below, if any.
 func (a *answers) open(c *graphql.Call, f *graphql.Field, below []*graphql.Field) (*reader, error) {
 	session, vehicle, err := a.vehicle(c, f)
 	if err != nil {
@@ -166,13 +186,21 @@ func (a *answers) open(c *graphql.Call, f *graphql.Field, below []*graphql.Field
 	}
 	r.granted = session.Decide(vehicle)
 	r.verdict = r.granted.Limit(session.Claims)
-	if len(r.verdict.Rights) > 0 {
+	wanted := a.roots[f.Name]
+	if wanted == nil && len(r.verdict.Rights) > 0 {
 		return r, nil
 	}
 	if r.granted.Reason == consent.ChainStale {
 		return nil, sayso.Fail(sayso.Busy, "ask", string(consent.ChainStale))
 	}
-	wanted := &access{}
+	if wanted != nil {
+		sight, epochs := r.see(wanted)
+		if r.epochs = epochs; sight == consent.Refuse {
+			return nil, r.refuse(wanted)
+		}
+		return r, nil
+	}
+	wanted = &access{}
 	for _, s := range below {
 		if x := a.access[s.Name]; x != nil {
 			wanted = wanted.join(x)

@@ -31,6 +31,7 @@ var questions = []struct{ name, query string }{
 	{"summary", `{dataSummary($3){numberOfSignals availableSignals firstSeen lastSeen signalDataSummary{name numberOfSignals firstSeen lastSeen} eventDataSummary{name numberOfEvents firstSeen lastSeen}}}`},
 	{"signals", `{signals($3, interval: "1s", ` + day + `){timestamp speed(agg:MAX) powertrainType(agg:UNIQUE) currentLocationCoordinates(agg:AVG){latitude longitude hdop} currentLocationAltitude(agg:AVG) currentLocationHeading(agg:AVG) currentLocationApproximateCoordinates(agg:LAST){latitude longitude hdop}}}`},
 	{"signals of all time", `{signals($3, interval: "24h", ` + always + `){timestamp speed(agg:MIN) p:powertrainType(agg:TOP) currentLocationCoordinates(agg:FIRST){latitude longitude hdop} a:currentLocationAltitude(agg:LAST)}}`},
+	{"events", `{events($3, ` + always + `){timestamp name source durationNs metadata}}`},
 	{"filtered positions", `{signals($3, interval: "1s", ` + day + `){timestamp currentLocationCoordinates(agg:FIRST, filter:{inCircle:{center:{latitude:48.137154,longitude:11.576124},radius:1}}){latitude}}}`},
 }
 

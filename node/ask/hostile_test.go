@@ -224,6 +224,11 @@ func (v *counting) Buckets(ctx context.Context, w vault.View, cols []vault.Colum
 	return v.Vault.Buckets(ctx, w, cols, from, to, interval)
 }
 
+func (v *counting) Events(ctx context.Context, w vault.View, from, to sayso.Instant, yield func(vault.EventRow) bool) error {
+	v.reads.Add(1)
+	return v.Vault.Events(ctx, w, from, to, yield)
+}
+
 func (v *counting) Summary(ctx context.Context, w vault.View) (vault.Summary, error) {
 	v.reads.Add(1)
 	return v.Vault.Summary(ctx, w)

@@ -242,7 +242,7 @@ func (a *answers) dataSummary(c *graphql.Call, _ any, f *graphql.Field) (any, er
 			plan.add(epochs, false, vault.Column{Signal: x.signal.ID}, 0)
 		}
 	}
-	_, events := r.see(eventAccess)
+	_, events := r.see(a.roots["events"])
 	if events != nil {
 		plan.add(events, false, vault.Column{}, -1)
 	}
@@ -264,9 +264,6 @@ func (a *answers) dataSummary(c *graphql.Call, _ any, f *graphql.Field) (any, er
 	slices.SortFunc(out.signals, func(a, b signalCount) int { return cmp.Compare(a.name, b.name) })
 	return out, nil
 }
-
-// eventAccess is what events need: they tell how and where somebody drove.
-var eventAccess = &access{all: []sayso.Permission{sayso.NonLocationHistory, sayso.LocationHistory}}
 
 // beforeAll is what a vehicle that never spoke was last seen at (spec api 3.8).
 var beforeAll = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)

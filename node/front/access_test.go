@@ -61,6 +61,8 @@ func questions(t *testing.T, cat *catalogue.Catalogue, p *policy) (list []questi
 				add(`{availableSignals($V)}`, nil)
 			case "dataSummary":
 				add(`{dataSummary($V){numberOfSignals availableSignals firstSeen lastSeen signalDataSummary{name numberOfSignals firstSeen lastSeen} eventDataSummary{name numberOfEvents firstSeen lastSeen}}}`, nil)
+			case "events":
+				add(`{events($V, from: "2026-03-02T05:00:00Z", to: "2026-03-02T12:00:00Z"){timestamp name source durationNs metadata}}`, nil)
 			default:
 				t.Fatalf("the policy has an operation %s, but no question asks for it", name)
 			}
@@ -312,6 +314,8 @@ func (x *exam) want(o *oracle, q question) any {
 		return o.snapshot(x.cat)
 	case "availableSignals":
 		return o.available(x.cat)
+	case "events":
+		return o.events()
 	}
 	return o.summary(x.cat, x.clock.Now())
 }

@@ -174,10 +174,33 @@ func (o *oracle) signals(selected []*catalogue.Signal) any {
 	return list
 }
 
+// events is the answer of events.
+func (o *oracle) events() any {
+	var list []any
+	for _, e := range slices.Backward(o.seenEvents()) {
+		list = append(list, map[string]any{"timestamp": stamp(e.at), "name": e.name, "source": account("device").String(), "durationNs": "0", "metadata": nil})
+	}
+	if list == nil {
+		return nil
+	}
+	return list
+}
+
+// seenEvents are those that are seen, by time.
+func (o *oracle) seenEvents() (list []happened) {
+	seen := o.p.seen(o.row.values, "events", o.grant, o.token)
+	for _, e := range o.d.happened {
+		if seen[e.ownership] != "" {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // nothing says whether an operation may tell nothing at all.
 func (o *oracle) nothing(op operation) bool {
 	columnsOf := map[string][]string{
-		"values": {"other", "location", "approximate"}, "lastSeen": {"lastSeen"}, "lists": {"availableSignals", "signalsSnapshot", "dataSummary"},
+		"values": {"other", "location", "approximate"}, "lastSeen": {"lastSeen"}, "lists": {"availableSignals", "signalsSnapshot", "dataSummary"}, "events": {"events"},
 	}
 	for _, tells := range op.tells {
 		cells := o.row.values

@@ -37,7 +37,7 @@ type cell struct {
 
 type operation struct{ dialects, tells []string }
 
-var columns = []string{"other", "location", "approximate", "lastSeen", "availableSignals", "signalsSnapshot", "dataSummary"}
+var columns = []string{"other", "location", "approximate", "lastSeen", "availableSignals", "signalsSnapshot", "dataSummary", "events"}
 
 var everything = sayso.PermissionSet(sayso.NonLocationHistory, sayso.LocationHistory, sayso.RawData, sayso.ApproximateLocation)
 
