@@ -20,10 +20,12 @@ const Forever int64 = 1<<63 - 1
 
 // Manufacturer is a maker of vehicles or devices.
 type Manufacturer struct {
-	ID       uint64        `json:"id"`
-	Name     string        `json:"name"`
-	Owner    sayso.Address `json:"owner"`
-	MintedAt int64         `json:"mintedAt"` // Unix seconds
+	ID         uint64            `json:"id"`
+	Name       string            `json:"name"`
+	Owner      sayso.Address     `json:"owner"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Table      uint64            `json:"table,omitempty"` // of its device definitions, 0 = none
+	MintedAt   int64             `json:"mintedAt"`        // Unix seconds
 }
 
 // Ownership is one interval of a vehicle's history. Its epoch is its place in
@@ -43,6 +45,7 @@ type Vehicle struct {
 	MintedAt     int64             `json:"mintedAt"`
 	Device       uint64            `json:"device,omitempty"`      // paired aftermarket device, 0 = none
 	Synthetic    uint64            `json:"synthetic,omitempty"`   // its synthetic device, 0 = none
+	Connection   string            `json:"connection,omitempty"`  // that of its synthetic device
 	StorageNode  string            `json:"storageNode,omitempty"` // id of the chosen storage node, decimal; "" = the default one
 	Owners       []Ownership       `json:"owners"`
 	Burned       bool              `json:"burned,omitempty"`
@@ -91,6 +94,14 @@ type Device struct {
 	Pairings     []Pairing         `json:"pairings,omitempty"`
 }
 
+// Earner is who gets what the device earns.
+func (d *Device) Earner() sayso.Address {
+	if d.Beneficiary.IsZero() {
+		return d.Owner
+	}
+	return d.Beneficiary
+}
+
 // Paired is the vehicle in which the device is now, and since when.
 func (d *Device) Paired() (Pairing, bool) {
 	if n := len(d.Pairings); n > 0 && d.Pairings[n-1].To == 0 {
@@ -125,9 +136,13 @@ func (r Right) Set() sayso.Permissions {
 }
 
 // Grant is a permission record of a vehicle for a grantee, at the vehicle's
-// current grant version. A transfer of the vehicle ends it.
+// current grant version. A transfer of the vehicle ends it. Where Asset is set
+// it is about that instead: about a token of a contract, or about a whole
+// account, whose Token is empty.
 type Grant struct {
 	Vehicle      uint64        `json:"vehicle"`
+	Asset        sayso.Address `json:"asset,omitzero"`
+	Token        string        `json:"token,omitempty"` // decimal
 	Grantee      sayso.Address `json:"grantee"`
 	Right                      // as of Block
 	Before       Right         `json:"-"` // what the grantee has in the final state; only what both give counts

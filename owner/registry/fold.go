@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sayso"
@@ -46,12 +47,18 @@ type draft struct {
 	first  bool         // the registry was empty before
 	over   map[fact]any // every fact that differs from the registry's; nil = removed
 	blocks []folded
+	err    error // of reading what is kept in the file alone
 }
 
 // row finds a fact as the draft has it.
 func (d *draft) row(f fact) any {
 	if v, changed := d.over[f]; changed {
 		return v
+	}
+	if f.kind == earnings {
+		e, err := d.r.earning(f.key)
+		d.err = errors.Join(d.err, err)
+		return e
 	}
 	d.r.mu.RLock()
 	defer d.r.mu.RUnlock()
@@ -136,13 +143,10 @@ func (tx *Tx) DeleteDevice(id uint64) { change[Device](tx, devices, numberKey(id
 func (tx *Tx) DeleteGrants(vehicle uint64) {
 	r := tx.draft.r
 	r.mu.RLock()
-	list := make([]sayso.Address, 0, len(r.state.grantees[vehicle]))
-	for g := range r.state.grantees[vehicle] {
-		list = append(list, g)
-	}
+	list := slices.Clone(r.state.grantees[vehicle])
 	r.mu.RUnlock()
 	for _, row := range tx.draft.over {
-		if g, ok := row.(*Grant); ok && g.Vehicle == vehicle {
+		if g, ok := row.(*Grant); ok && g.Asset.IsZero() && g.Vehicle == vehicle {
 			list = append(list, g.Grantee)
 		}
 	}
@@ -170,7 +174,7 @@ func (r *Registry) Move(m Move, apply func(*Tx) error) error {
 			return fmt.Errorf("%w: block %d", ErrFork, b.Number)
 		}
 		d.blocks = append(d.blocks, folded{Block: b, place: map[fact]int{}})
-		if err := apply(&Tx{Block: b, draft: d}); err != nil {
+		if err := errors.Join(apply(&Tx{Block: b, draft: d}), d.err); err != nil {
 			return fmt.Errorf("registry: block %d: %w", b.Number, err)
 		}
 		head, begun = b, true
@@ -203,7 +207,7 @@ func (r *Registry) back(to uint64, over map[fact]any) (head Block, begun bool, e
 		for f := range r.state.rows.all() { // only the goroutine that moves writes them
 			over[f] = nil
 		}
-		return head, begun, nil
+		return head, begun, r.noEarnings(over)
 	}
 	list, err := pasts(r.db, int64(to))
 	for _, p := range list {

@@ -56,7 +56,7 @@ func filled(rnd *rand.Rand, v reflect.Value) {
 // Every kind of row comes back as it was put, whatever its members hold.
 func TestRowsComeBackAsTheyWere(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	kinds := []kind{manufacturers, vehicles, devices, grants, licences, templates, synthetics}
+	kinds := []kind{manufacturers, vehicles, devices, grants, licences, templates, synthetics, shares, connections, storageNodes, stakes, names, privileges, definitions}
 	for _, k := range kinds {
 		blank, err := decode(k, []byte("{}"))
 		if err != nil {

@@ -2,10 +2,8 @@ package registry
 
 import (
 	"iter"
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"sayso"
@@ -28,9 +26,22 @@ func (r *Registry) Device(id uint64) (Device, bool) { return get[Device](r, devi
 
 // DeviceByAddress finds the device whose key has that address.
 func (r *Registry) DeviceByAddress(a sayso.Address) (Device, bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return row[Device](r.state, devices, numberKey(newest(r.state.deviceByAddress, a)))
+	return numberUnder[Device](r, devices, ofAccount(devicesByAddress, a))
+}
+
+// Label is what is printed on a device.
+type Label struct{ by index }
+
+// The labels.
+var (
+	Serial = Label{devicesBySerial}
+	IMEI   = Label{devicesByIMEI}
+	DevEUI = Label{devicesByDevEUI}
+)
+
+// DeviceByLabel finds the newest device with that label.
+func (r *Registry) DeviceByLabel(l Label, text string) (Device, bool) {
+	return numberUnder[Device](r, devices, mark{l.by, text})
 }
 
 // Manufacturer finds a manufacturer by its token id.
@@ -38,27 +49,20 @@ func (r *Registry) Manufacturer(id uint64) (Manufacturer, bool) {
 	return get[Manufacturer](r, manufacturers, numberKey(id))
 }
 
-// ManufacturerByName finds a manufacturer by its exact name or its slug.
+// ManufacturerByName finds a manufacturer by its exact name.
 func (r *Registry) ManufacturerByName(name string) (Manufacturer, bool) {
-	for _, m := range r.Manufacturers() {
-		if m.Name == name || slugOf(m.Name) == name {
-			return m, true
-		}
-	}
-	return Manufacturer{}, false
+	return numberUnder[Manufacturer](r, manufacturers, mark{manufacturersByName, name})
+}
+
+// ManufacturerBySlug finds a manufacturer by the form of its name in URLs.
+func (r *Registry) ManufacturerBySlug(slug string) (Manufacturer, bool) {
+	return numberUnder[Manufacturer](r, manufacturers, mark{manufacturersBySlug, slug})
 }
 
 // Manufacturers lists them by ascending token id.
 func (r *Registry) Manufacturers() []Manufacturer {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	out := make([]Manufacturer, 0, len(r.state.manufacturerIDs))
-	for _, id := range r.state.manufacturerIDs {
-		if m, ok := row[Manufacturer](r.state, manufacturers, numberKey(id)); ok {
-			out = append(out, m)
-		}
-	}
-	return out
+	l := List[uint64, Manufacturer]{r: r, sets: under(numbersOf, mark{by: allManufacturers}), read: numbered[Manufacturer](manufacturers)}
+	return slices.Collect(l.Up(nil))
 }
 
 // Grant finds the grant of a vehicle to a grantee as it stands at the head,
@@ -79,19 +83,14 @@ func (r *Registry) Grants(vehicle uint64) []Grant {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	var out []Grant
-	for grantee := range r.state.grantees[vehicle] {
+	for _, grantee := range r.state.grantees[vehicle] {
 		key := grantKey(vehicle, grantee)
 		if g, ok := row[Grant](r.state, grants, key); ok {
 			r.before(key, &g)
 			out = append(out, g)
 		}
 	}
-	slices.SortFunc(out, func(a, b Grant) int {
-		if a.CreatedAt != b.CreatedAt {
-			return int(min(max(b.CreatedAt-a.CreatedAt, -1), 1))
-		}
-		return slices.Compare(a.Grantee[:], b.Grantee[:])
-	})
+	slices.SortFunc(out, newestFirst)
 	return out
 }
 
@@ -105,7 +104,7 @@ func (r *Registry) Licence(id uint64) (Licence, bool) {
 func (r *Registry) LicenceByClient(a sayso.Address) (Licence, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	l, ok := row[Licence](r.state, licences, numberKey(newest(r.state.licenceByClient, a)))
+	l, ok := r.licenceUnder(ofAccount(licencesByClient, a))
 	if ok {
 		l = r.settled(l)
 	}
@@ -116,66 +115,95 @@ func (r *Registry) LicenceByClient(a sayso.Address) (Licence, bool) {
 func (r *Registry) LicenceByAlias(alias string) (Licence, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return row[Licence](r.state, licences, numberKey(newest(r.state.licenceByAlias, alias)))
+	return r.licenceUnder(mark{licencesByAlias, alias})
+}
+
+func (r *Registry) licenceUnder(m mark) (l Licence, ok bool) {
+	if id, there := r.state.numbers.newest(m); there {
+		return row[Licence](r.state, licences, numberKey(id))
+	}
+	return l, false
 }
 
 // VehicleFilter narrows a list of vehicles; the members that are set must all
-// hold. Privileged is the owner or a grantee of an unexpired grant.
+// hold. Privileged is the owner, a grantee of an unexpired grant or the holder
+// of an unexpired privilege. Connection is an id.
 type VehicleFilter struct {
 	Owner, Privileged *sayso.Address
 	Make, Model       *string
 	Year              *int
 	Manufacturer      *uint64
 	Definition        *string
+	Connection        *string
 	Now               time.Time // for Privileged
 }
 
 // Vehicles lists the vehicles that match, burned ones left out, by descending
 // token id.
-func (r *Registry) Vehicles(f VehicleFilter) iter.Seq[Vehicle] {
-	return walk(r, vehicles, r.vehicleCandidates(f), func(v *Vehicle) bool {
-		return !v.Burned && r.matches(f, v)
-	})
-}
+func (r *Registry) Vehicles(f VehicleFilter) iter.Seq[Vehicle] { return r.VehicleList(f).Down(nil) }
 
-// vehicleCandidates is the shortest list that holds every match.
-func (r *Registry) vehicleCandidates(f VehicleFilter) []uint64 {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	switch {
-	case f.Owner != nil:
-		return slices.Sorted(maps.Keys(r.state.vehiclesByOwner[*f.Owner]))
-	case f.Privileged != nil:
-		ids := maps.Clone(r.state.vehiclesByOwner[*f.Privileged])
-		if ids == nil {
-			ids = map[uint64]bool{}
+// VehicleList is the vehicles that match, burned ones left out.
+func (r *Registry) VehicleList(f VehicleFilter) List[uint64, Vehicle] {
+	l := List[uint64, Vehicle]{r: r, sets: under(numbersOf, f.marks()...), read: numbered[Vehicle](vehicles)}
+	if who := f.Privileged; who != nil {
+		marks := f.marks()
+		l.sets = func(s *state) []union[uint64] {
+			return append(under(numbersOf, marks...)(s), union[uint64]{
+				s.numbers[ofAccount(vehiclesByOwner, *who)], s.numbers[ofAccount(vehiclesGrantedTo, *who)], s.numbers[ofAccount(vehiclesPrivileged, *who)],
+			})
 		}
-		maps.Copy(ids, r.state.granted[*f.Privileged])
-		return slices.Sorted(maps.Keys(ids))
+		l.some = func(s *state, id uint64) bool { return r.privileged(s, id, *who, f.Now.Unix()) }
 	}
-	return slices.Clone(r.state.vehicleIDs)
+	return l
 }
 
-func (r *Registry) matches(f VehicleFilter, v *Vehicle) bool {
-	attribute := func(name string, want *string) bool {
-		return want == nil || strings.EqualFold(v.Attributes[name], *want)
+// marks are what all the members of the filter stand for.
+func (f VehicleFilter) marks() (out []mark) {
+	if f.Owner != nil {
+		out = append(out, ofAccount(vehiclesByOwner, *f.Owner))
 	}
-	switch {
-	case f.Owner != nil && v.Owner() != *f.Owner:
-	case f.Privileged != nil && v.Owner() != *f.Privileged && !r.grantStands(v.ID, *f.Privileged, f.Now):
-	case !attribute("Make", f.Make), !attribute("Model", f.Model):
-	case f.Year != nil && v.Attributes["Year"] != strconv.Itoa(*f.Year):
-	case f.Manufacturer != nil && v.Manufacturer != *f.Manufacturer:
-	case f.Definition != nil && v.Definition != *f.Definition:
-	default:
+	if f.Make != nil {
+		out = append(out, ofWord(vehiclesByMake, *f.Make))
+	}
+	if f.Model != nil {
+		out = append(out, ofWord(vehiclesByModel, *f.Model))
+	}
+	if f.Year != nil {
+		out = append(out, mark{vehiclesByYear, strconv.Itoa(*f.Year)})
+	}
+	if f.Manufacturer != nil {
+		out = append(out, ofNumber(vehiclesByMaker, *f.Manufacturer))
+	}
+	if f.Definition != nil {
+		out = append(out, mark{vehiclesByDefinition, *f.Definition})
+	}
+	if f.Connection != nil {
+		out = append(out, mark{vehiclesByConnection, *f.Connection})
+	}
+	if out == nil {
+		out = []mark{{by: allVehicles}}
+	}
+	return out
+}
+
+// privileged says whether somebody owns a vehicle or may do something with it;
+// the lock is held.
+func (r *Registry) privileged(s *state, id uint64, who sayso.Address, now int64) bool {
+	v, ok := row[Vehicle](s, vehicles, numberKey(id))
+	if !ok || v.Burned {
+		return false
+	}
+	g, granted := row[Grant](s, grants, grantKey(id, who))
+	if v.Owner() == who || granted && now < g.Expires && !g.Set().Empty() {
 		return true
 	}
+	p, _ := row[Privileges](s, privileges, grantKey(id, who))
+	for _, right := range p.Rights {
+		if now < right.Expires {
+			return true
+		}
+	}
 	return false
-}
-
-func (r *Registry) grantStands(vehicle uint64, grantee sayso.Address, now time.Time) bool {
-	g, ok := r.Grant(vehicle, grantee)
-	return ok && now.Unix() < g.Expires && !g.Set().Empty()
 }
 
 // DeviceFilter narrows a list of devices.
@@ -184,16 +212,22 @@ type DeviceFilter struct {
 	Manufacturer       *uint64
 }
 
-// Devices lists the devices that match by descending token id.
-func (r *Registry) Devices(f DeviceFilter) iter.Seq[Device] {
-	r.mu.RLock()
-	ids := slices.Clone(r.state.deviceIDs)
-	r.mu.RUnlock()
-	return walk(r, devices, ids, func(d *Device) bool {
-		return (f.Owner == nil || d.Owner == *f.Owner) &&
-			(f.Beneficiary == nil || d.Beneficiary == *f.Beneficiary) &&
-			(f.Manufacturer == nil || d.Manufacturer == *f.Manufacturer)
-	})
+// DeviceList is the devices that match.
+func (r *Registry) DeviceList(f DeviceFilter) List[uint64, Device] {
+	var marks []mark
+	if f.Owner != nil {
+		marks = append(marks, ofAccount(devicesByOwner, *f.Owner))
+	}
+	if f.Beneficiary != nil {
+		marks = append(marks, ofAccount(devicesByBeneficiary, *f.Beneficiary))
+	}
+	if f.Manufacturer != nil {
+		marks = append(marks, ofNumber(devicesByMaker, *f.Manufacturer))
+	}
+	if marks == nil {
+		marks = []mark{{by: allDevices}}
+	}
+	return List[uint64, Device]{r: r, sets: under(numbersOf, marks...), read: numbered[Device](devices)}
 }
 
 // LicenceFilter narrows a list of licences.
@@ -201,31 +235,22 @@ type LicenceFilter struct{ Owner, Signer *sayso.Address }
 
 // Licences lists the licences that match, revoked ones left out, by descending
 // token id.
-func (r *Registry) Licences(f LicenceFilter) iter.Seq[Licence] {
-	r.mu.RLock()
-	ids := slices.Clone(r.state.licenceIDs)
-	r.mu.RUnlock()
-	return walk(r, licences, ids, func(l *Licence) bool {
-		if l.Revoked || (f.Owner != nil && l.Owner != *f.Owner) {
-			return false
-		}
-		if f.Signer == nil {
-			return true
-		}
-		_, ok := l.Signers[*f.Signer]
-		return ok
-	})
+func (r *Registry) Licences(f LicenceFilter) iter.Seq[Licence] { return r.LicenceList(f).Down(nil) }
+
+// LicenceList is the licences that match, revoked ones left out.
+func (r *Registry) LicenceList(f LicenceFilter) List[uint64, Licence] {
+	var marks []mark
+	if f.Owner != nil {
+		marks = append(marks, ofAccount(licencesByOwner, *f.Owner))
+	}
+	if f.Signer != nil {
+		marks = append(marks, ofAccount(licencesBySigner, *f.Signer))
+	}
+	if marks == nil {
+		marks = []mark{{by: allLicences}}
+	}
+	return List[uint64, Licence]{r: r, sets: under(numbersOf, marks...), read: numbered[Licence](licences)}
 }
 
-// walk reads rows one by one from the highest id, holding the lock only for
-// each read.
-func walk[T any](r *Registry, k kind, ids []uint64, keep func(*T) bool) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		for _, id := range slices.Backward(ids) {
-			v, ok := get[T](r, k, numberKey(id))
-			if ok && keep(&v) && !yield(v) {
-				return
-			}
-		}
-	}
-}
+// Devices lists the devices that match by descending token id.
+func (r *Registry) Devices(f DeviceFilter) iter.Seq[Device] { return r.DeviceList(f).Down(nil) }

@@ -36,8 +36,15 @@ type ChainInfo struct {
 	AftermarketDevice sayso.Address `json:"aftermarketDevice"`
 	Grants            sayso.Address `json:"grants"`
 	DevLicense        sayso.Address `json:"devLicense"`
-	Templates         sayso.Address `json:"templates,omitzero"` // zero where the chain has none
-	Accounts          sayso.Address `json:"accounts,omitzero"`  // the factory of people's accounts, likewise
+	Templates         sayso.Address `json:"templates,omitzero"` // zero where the chain has none, as those below
+	Accounts          sayso.Address `json:"accounts,omitzero"`  // the factory of people's accounts
+	SyntheticDevice   sayso.Address `json:"syntheticDevice,omitzero"`
+	Connections       sayso.Address `json:"connections,omitzero"`
+	StorageNodes      sayso.Address `json:"storageNodes,omitzero"`
+	Staking           sayso.Address `json:"staking,omitzero"`
+	Names             sayso.Address `json:"names,omitzero"`    // the register of vehicles' names
+	Resolver          sayso.Address `json:"resolver,omitzero"` // what the names stand for
+	Reward            sayso.Address `json:"reward,omitzero"`
 }
 
 // Config says where the registry lives and what it follows.
@@ -50,8 +57,9 @@ type Config struct {
 // Registry is the folded state. Reads are safe for concurrent use; one
 // goroutine folds.
 type Registry struct {
-	cfg Config
-	db  *sql.DB
+	cfg   Config
+	db    *sql.DB
+	reads *sql.DB // for what is not held in memory
 
 	mu     sync.RWMutex
 	state  *state
@@ -73,7 +81,10 @@ func Open(cfg Config) (*Registry, error) {
 	}
 	db.SetMaxOpenConns(1)
 	r := &Registry{cfg: cfg, db: db, state: newState()}
-	if err := r.load(); err != nil {
+	if err = r.load(); err == nil {
+		r.reads, err = sql.Open("sqlite", durable.FileURI(cfg.Path)+"?_pragma=query_only(true)&_pragma=busy_timeout(5000)")
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("registry: %s: %w", cfg.Path, err)
 	}
@@ -81,7 +92,7 @@ func Open(cfg Config) (*Registry, error) {
 }
 
 // Close closes the file.
-func (r *Registry) Close() error { return r.db.Close() }
+func (r *Registry) Close() error { return errors.Join(r.reads.Close(), r.db.Close()) }
 
 func (r *Registry) load() error {
 	if _, err := r.db.Exec(schema); err != nil {
@@ -241,7 +252,7 @@ func (r *Registry) Fresh(now time.Time) bool {
 // Dump writes every fact as text, one per line in order of kind and key: two
 // registries that followed the same chain dump the same.
 func (r *Registry) Dump() (string, error) {
-	rows, err := r.db.Query(`SELECT kind || ' ' || key || ' ' || body FROM facts ORDER BY kind, key`)
+	rows, err := r.db.Query(`SELECT kind || ' ' || key || ' ' || body FROM facts UNION ALL SELECT 'earning ' || key || ' ' || body FROM earnings ORDER BY 1`)
 	if err != nil {
 		return "", err
 	}

@@ -26,3 +26,15 @@ CREATE TABLE IF NOT EXISTS meta (
   name TEXT PRIMARY KEY,
   body TEXT NOT NULL
 );
+-- Weekly earnings: facts too, but so many that they are read from here.
+CREATE TABLE IF NOT EXISTS earnings (
+  key      TEXT PRIMARY KEY,
+  week     BIGINT NOT NULL,
+  vehicle  BIGINT NOT NULL,
+  receiver TEXT NOT NULL,
+  device   BIGINT NOT NULL, -- 0 where no device has a part
+  body     TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS earnings_vehicle ON earnings (vehicle, week, receiver);
+CREATE INDEX IF NOT EXISTS earnings_receiver ON earnings (receiver, week, vehicle);
+CREATE INDEX IF NOT EXISTS earnings_device ON earnings (device, week, vehicle, receiver) WHERE device > 0;

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -21,6 +23,14 @@ const (
 	licences      kind = "licence"
 	templates     kind = "template"
 	synthetics    kind = "synthetic"
+	shares        kind = "share" // grants of other assets than vehicles
+	connections   kind = "connection"
+	storageNodes  kind = "storagenode"
+	stakes        kind = "stake"
+	names         kind = "name"
+	privileges    kind = "privilege"
+	definitions   kind = "definition"
+	earnings      kind = "earning"
 )
 
 // fact names one row: kind and primary key in text form.
@@ -45,7 +55,7 @@ func decode(k kind, body []byte) (any, error) {
 		return read(&Vehicle{})
 	case devices:
 		return read(&Device{})
-	case grants:
+	case grants, shares:
 		return read(&Grant{})
 	case licences:
 		return read(&Licence{})
@@ -53,141 +63,72 @@ func decode(k kind, body []byte) (any, error) {
 		return read(&Template{})
 	case synthetics:
 		return read(&Synthetic{})
+	case connections:
+		return read(&Connection{})
+	case storageNodes:
+		return read(&StorageNode{})
+	case stakes:
+		return read(&Stake{})
+	case names:
+		return read(&Name{})
+	case privileges:
+		return read(&Privileges{})
+	case definitions:
+		return read(&Definition{})
+	case earnings:
+		return read(&Earning{})
 	}
 	return nil, fmt.Errorf("registry: unknown kind of fact %q", k)
 }
 
-// state is the registry in memory: rows by key, and the look-ups that reads
-// need.
+// state is the registry in memory: rows by key, and what they are looked for by.
 type state struct {
-	rows packedRows
-
-	vehicleIDs, deviceIDs, licenceIDs []uint64 // ascending
-	manufacturerIDs                   []uint64
-
-	deviceByAddress map[sayso.Address][]uint64 // ascending; the last one answers
-	licenceByClient map[sayso.Address][]uint64
-	licenceByAlias  map[string][]uint64
-	vehiclesByOwner map[sayso.Address]map[uint64]bool
-	grantees        map[uint64]map[sayso.Address]bool // by vehicle
-	granted         map[sayso.Address]map[uint64]bool // by grantee
+	rows     packedRows
+	numbers  lookup[uint64]
+	texts    lookup[string]
+	grantees map[uint64][]sayso.Address // by vehicle, sorted
 }
 
 func newState() *state {
-	return &state{
-		rows:            packedRows{},
-		deviceByAddress: map[sayso.Address][]uint64{},
-		licenceByClient: map[sayso.Address][]uint64{},
-		licenceByAlias:  map[string][]uint64{},
-		vehiclesByOwner: map[sayso.Address]map[uint64]bool{},
-		grantees:        map[uint64]map[sayso.Address]bool{},
-		granted:         map[sayso.Address]map[uint64]bool{},
-	}
+	return &state{rows: packedRows{}, numbers: lookup[uint64]{}, texts: lookup[string]{}, grantees: map[uint64][]sayso.Address{}}
 }
 
-// put replaces a row (nil removes it) and keeps the look-ups true.
+// put replaces a row (nil removes it) and keeps the look-ups true. Earnings are
+// read from the file: there are more of them than of all else.
 func (s *state) put(f fact, row any) {
-	if old := s.rows.get(f); old != nil {
-		s.unlink(old)
-	}
-	s.rows.put(f, row)
-	if row != nil {
-		s.link(row)
-	}
-}
-
-func (s *state) link(row any) {
-	switch r := row.(type) {
-	case *Manufacturer:
-		insert(&s.manufacturerIDs, r.ID)
-	case *Vehicle:
-		insert(&s.vehicleIDs, r.ID)
-		if !r.Burned {
-			add(s.vehiclesByOwner, r.Owner(), r.ID)
-		}
-	case *Device:
-		insert(&s.deviceIDs, r.ID)
-		remember(s.deviceByAddress, r.Address, r.ID)
-	case *Grant:
-		add(s.grantees, r.Vehicle, r.Grantee)
-		add(s.granted, r.Grantee, r.Vehicle)
-	case *Licence:
-		insert(&s.licenceIDs, r.ID)
-		remember(s.licenceByClient, r.ClientID, r.ID)
-		if r.Alias != "" {
-			remember(s.licenceByAlias, r.Alias, r.ID)
-		}
-	}
-}
-
-func (s *state) unlink(row any) {
-	switch r := row.(type) {
-	case *Manufacturer:
-		remove(&s.manufacturerIDs, r.ID)
-	case *Vehicle:
-		remove(&s.vehicleIDs, r.ID)
-		drop(s.vehiclesByOwner, r.Owner(), r.ID)
-	case *Device:
-		remove(&s.deviceIDs, r.ID)
-		forget(s.deviceByAddress, r.Address, r.ID)
-	case *Grant:
-		drop(s.grantees, r.Vehicle, r.Grantee)
-		drop(s.granted, r.Grantee, r.Vehicle)
-	case *Licence:
-		remove(&s.licenceIDs, r.ID)
-		forget(s.licenceByClient, r.ClientID, r.ID)
-		forget(s.licenceByAlias, r.Alias, r.ID)
-	}
-}
-
-func insert(ids *[]uint64, id uint64) {
-	if i, found := slices.BinarySearch(*ids, id); !found {
-		*ids = slices.Insert(*ids, i, id)
-	}
-}
-
-func remove(ids *[]uint64, id uint64) {
-	if i, found := slices.BinarySearch(*ids, id); found {
-		*ids = slices.Delete(*ids, i, i+1)
-	}
-}
-
-func add[K, V comparable](m map[K]map[V]bool, k K, v V) {
-	if m[k] == nil {
-		m[k] = map[V]bool{}
-	}
-	m[k][v] = true
-}
-
-func drop[K, V comparable](m map[K]map[V]bool, k K, v V) {
-	if delete(m[k], v); len(m[k]) == 0 {
-		delete(m, k)
-	}
-}
-
-// remember and forget keep the ids that a key stands for.
-func remember[K comparable](m map[K][]uint64, k K, id uint64) {
-	list := m[k]
-	insert(&list, id)
-	m[k] = list
-}
-
-func forget[K comparable](m map[K][]uint64, k K, id uint64) {
-	list := m[k]
-	if remove(&list, id); len(list) == 0 {
-		delete(m, k)
+	if f.kind == earnings {
 		return
 	}
-	m[k] = list
+	old := s.rows.get(f)
+	before, now := entriesOf(old), entriesOf(row)
+	s.numbers.change(before.numbers, now.numbers)
+	s.texts.change(before.texts, now.texts)
+	if f.kind == grants {
+		s.grantee(old, row)
+	}
+	s.rows.put(f, row)
 }
 
-// newest is the highest id of a key, 0 where it has none.
-func newest[K comparable](m map[K][]uint64, k K) uint64 {
-	if list := m[k]; len(list) > 0 {
-		return list[len(list)-1]
+// grantee keeps the list of those to whom a vehicle is granted.
+func (s *state) grantee(old, row any) {
+	was, _ := old.(*Grant)
+	is, _ := row.(*Grant)
+	if (was == nil) == (is == nil) {
+		return
 	}
-	return 0
+	g := cmp.Or(was, is)
+	list := s.grantees[g.Vehicle]
+	i, _ := slices.BinarySearchFunc(list, g.Grantee, compareAddresses)
+	if is != nil {
+		s.grantees[g.Vehicle] = slices.Insert(list, i, g.Grantee)
+	} else if list = slices.Delete(list, i, i+1); len(list) > 0 {
+		s.grantees[g.Vehicle] = list
+	} else {
+		delete(s.grantees, g.Vehicle)
+	}
 }
+
+func compareAddresses(a, b sayso.Address) int { return bytes.Compare(a[:], b[:]) }
 
 // row finds a row of a type.
 func row[T any](s *state, k kind, key string) (out T, ok bool) {

@@ -93,6 +93,10 @@ func (w *writer) fold(b *folded, head, kept uint64) {
 }
 
 func (w *writer) write(f fact, row any) {
+	if f.kind == earnings {
+		w.earn(f.key, row)
+		return
+	}
 	if row == nil {
 		w.exec(`DELETE FROM facts WHERE kind = ? AND key = ?`, f.kind, f.key)
 		return

@@ -41,6 +41,24 @@ func (r *Registry) Template(id string) (Template, bool) {
 	return get[Template](r, templates, templateKey(id))
 }
 
+// TemplateByCID finds the template that a document describes.
+func (r *Registry) TemplateByCID(cid string) (Template, bool) {
+	return textUnder[Template](r, templates, mark{templatesByCID, cid}, same)
+}
+
+// key is where the template stands in a list: the newest first, then by number.
+func (t *Template) key() string { return TemplatePlace(t.CreatedAt, t.ID) }
+
+// TemplatePlace is where a template stands in a list of templates.
+func TemplatePlace(createdAt int64, id string) string { return inTime(createdAt, flipped(id32(id))) }
+
+// TemplateList is all templates, by [TemplatePlace].
+func (r *Registry) TemplateList() List[string, Template] {
+	return List[string, Template]{r: r, sets: under(textsOf, mark{by: allTemplates}), read: func(s *state, place string) (Template, bool) {
+		return row[Template](s, templates, new(big.Int).SetBytes(flipped([]byte(place[8:]))).String())
+	}}
+}
+
 // Template reads a template as it stands in the block so far.
 func (tx *Tx) Template(id string) (Template, bool) {
 	return read[Template](tx, templates, templateKey(id))
