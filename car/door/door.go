@@ -197,6 +197,9 @@ func (d *Door) finish(ctx context.Context, u underway) (Result, error) {
 	return r, nil
 }
 
+// UsedID begins the reason in the record of a message whose id was used before.
+const UsedID = "another message of this source has the id "
+
 // conflict keeps a record, for the owner, of a message whose id was used before
 // for another one. Its readings do not count.
 func (d *Door) conflict(ctx context.Context, p *Parcel) error {
@@ -204,7 +207,7 @@ func (d *Door) conflict(ctx context.Context, p *Parcel) error {
 	record := *p
 	record.Envelope.ID += "/" + hex.EncodeToString(p.Body[:8])
 	record.Readings, record.Events = nil, nil
-	record.Rejected = []sayso.Rejection{{Name: "id", Reason: "another message of this source has the id " + id}}
+	record.Rejected = []sayso.Rejection{{Name: "id", Reason: UsedID + id}}
 	if _, err := d.Keep(ctx, &record); err != nil && sayso.FaultOf(err) != sayso.Conflict {
 		return err
 	}

@@ -29,6 +29,7 @@ const (
 type Right struct {
 	Epoch       uint32
 	Permissions sayso.Permissions
+	Own         bool // it is the principal's own time
 }
 
 // Verdict is the answer about one principal and one vehicle at one moment.
@@ -86,7 +87,7 @@ func decide(s State, who sayso.Address, v *registry.Vehicle, now time.Time) Verd
 		if o.Owner != who || !s.Final(o.Block) {
 			continue
 		}
-		verdict.Rights = append(verdict.Rights, Right{uint32(i + 1), sayso.AllPermissions()})
+		verdict.Rights = append(verdict.Rights, Right{uint32(i + 1), sayso.AllPermissions(), true})
 		verdict.Events = append(verdict.Events, EventRight{Epoch: uint32(i + 1), All: true})
 	}
 	current := v.Epoch()
@@ -97,7 +98,7 @@ func decide(s State, who sayso.Address, v *registry.Vehicle, now time.Time) Verd
 	granted, reason := granted(s, v, who, now)
 	granted = granted.Or(verdict.paper(s, v, who, now))
 	if !granted.Empty() {
-		verdict.Rights = append(verdict.Rights, Right{current, granted})
+		verdict.Rights = append(verdict.Rights, Right{current, granted, false})
 	}
 	if len(verdict.Rights) == 0 {
 		verdict.Reason = reason

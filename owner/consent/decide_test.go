@@ -273,14 +273,14 @@ func (h *history) expect(a sayso.Address, vehicle uint64) string {
 	var v Verdict
 	for i, o := range head.owners {
 		if o == a && head.since[i] <= settled {
-			v.Rights = append(v.Rights, Right{uint32(i + 1), sayso.AllPermissions()})
+			v.Rights = append(v.Rights, Right{uint32(i + 1), sayso.AllPermissions(), true})
 			v.Owner = i+1 == len(head.owners) && !head.burned
 		}
 	}
 	now, then := head.grants[a], final.grants[a]
 	if !v.Owner && !head.burned && len(head.owners) == len(final.owners) && h.now.Unix() < now.expires && h.now.Unix() < then.expires {
 		if set := now.set.And(then.set); !set.Empty() {
-			v.Rights = append(v.Rights, Right{uint32(len(head.owners)), set})
+			v.Rights = append(v.Rights, Right{uint32(len(head.owners)), set, false})
 		}
 	}
 	return text(v)
@@ -442,7 +442,7 @@ func TestLimitIsAnIntersection(t *testing.T) {
 				set = sayso.AllPermissions()
 			}
 			if !set.Empty() {
-				v.Rights = append(v.Rights, Right{epoch + 1, set})
+				v.Rights = append(v.Rights, Right{epoch + 1, set, false})
 			}
 		}
 		a, b := sets[rapid.IntRange(0, 15).Draw(t, "a")], sets[rapid.IntRange(0, 15).Draw(t, "b")]

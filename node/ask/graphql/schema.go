@@ -28,8 +28,9 @@ import (
 )
 
 // Func answers a field of parent. The answer is nil (null), a string, bool,
-// int, int64, uint64, float64, time.Time, a [fmt.Stringer], a [List], or for a
-// field of object type any value that the functions of that type understand.
+// int, int64, uint64, float64, time.Time, a [fmt.Stringer], valid JSON as a
+// [json.RawMessage], a [List], or for a field of object type any value that the
+// functions of that type understand.
 // For a field of interface type it is a [Typed]. A field of list type may be
 // answered with a [Stream].
 type Func func(c *Call, parent any, f *Field) (any, error)

@@ -1,6 +1,7 @@
 package graphql
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -20,6 +21,8 @@ func appendScalar(b []byte, v any) ([]byte, error) {
 		return appendFloat(b, v), nil
 	case bool:
 		return strconv.AppendBool(b, v), nil
+	case json.RawMessage:
+		return append(b, v...), nil
 	case int:
 		return strconv.AppendInt(b, int64(v), 10), nil
 	case int64:
