@@ -70,7 +70,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
-	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.folders, n.openChain, n.openRegistry, n.openVault, n.openDocuments, n.openDoors} {
+	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.folders, n.openChain, n.openRegistry, n.openVault, n.openOperator, n.openDocuments, n.openDoors} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
@@ -143,13 +143,13 @@ func (n *Node) openRegistry(ctx context.Context) error {
 }
 
 func (n *Node) openVault(context.Context) error {
-	root, err := n.rootKey()
+	root, err := n.Config.OpenRootKey()
 	if err != nil {
 		return err
 	}
 	n.root = root
 	n.Vault, err = vault.Open(vault.Config{
-		Dir: filepath.Join(n.Config.Data, "vault"), RootKey: root, Clock: n.Clock, Log: n.Log,
+		Dir: n.Config.VaultDir(), RootKey: root, Clock: n.Clock, Log: n.Log,
 		CacheBytes: n.Config.CacheMB << 20, Fatal: n.fail,
 	})
 	if err != nil {

@@ -7,15 +7,19 @@ import (
 	"sayso/node/vault"
 )
 
-// rootKey opens the key that the vault's keys are sealed with: from a
+// OpenRootKey opens the key that the vault's keys are sealed with: from a
 // passphrase where one is given, else from a file outside the data folder.
-func (n *Node) rootKey() (vault.RootKey, error) {
-	if n.Config.Passphrase != "" {
-		return rootkey.FromPassphrase([]byte(n.Config.Passphrase), filepath.Join(n.Config.Data, "passphrase.salt"))
+func (c Config) OpenRootKey() (vault.RootKey, error) {
+	if c.Passphrase != "" {
+		return rootkey.FromPassphrase([]byte(c.Passphrase), filepath.Join(c.Data, "passphrase.salt"))
 	}
-	path := n.Config.RootKey
-	if path == "" {
-		path = filepath.Join(n.Config.Keys, "root.key")
+	return rootkey.FromFile(c.rootKeyFile())
+}
+
+// rootKeyFile is where the root key is, if there is no passphrase.
+func (c Config) rootKeyFile() string {
+	if c.RootKey != "" {
+		return c.RootKey
 	}
-	return rootkey.FromFile(path)
+	return filepath.Join(c.Keys, "root.key")
 }

@@ -59,6 +59,8 @@ var floors = []struct {
 	{"sayso/node/vault", []string{"sayso", "sayso/internal/", "sayso/car/catalogue"}},
 	{"sayso/node/vault/naive", []string{"sayso", "sayso/internal/clock", "sayso/node/vault"}},
 	{"sayso/node/ask", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/owner/", "sayso/node/vault", "sayso/node/ask"}},
+	{"sayso/node/backup", []string{"sayso", "sayso/internal/"}},
+	{"sayso/node/operator", []string{"sayso"}},
 	{"sayso/node", []string{"sayso", "sayso/"}},
 	{"sayso/cmd/", []string{"sayso", "sayso/"}},
 	{"sayso/stories", []string{"sayso", "sayso/"}},
