@@ -2,35 +2,70 @@ package vault
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"sayso"
+	"sayso/node/vault/column"
 )
 
+const opBuckets = "vault.Buckets"
+
 // Buckets aggregates into intervals, see [Engine].
-func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant) ([]Bucket, error) {
-	const op = "vault.Buckets"
-	if err := checkWindow(op, from, to, interval); err != nil {
-		return nil, err
-	}
-	from, to, ok := clip(from, to)
-	if !ok || len(cols) == 0 {
-		return nil, nil
-	}
-	b := newBucketing(cols, from, interval)
-	err := v.hours(ctx, op, view, b.wanted, from, to, func(rows []Row) bool {
-		for i := range rows {
-			b.add(&rows[i])
-		}
-		return true
+func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant) (out []Bucket, err error) {
+	err = v.read(ctx, opBuckets, func(r *Reader) error {
+		out, err = r.Buckets(ctx, view, cols, from, to, interval)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.flush()
-	return b.out, nil
+	return out, nil
+}
+
+// EachBucket gives bucket by bucket, see [Engine].
+func (v *Vault) EachBucket(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant, yield func(*Bucket) bool) error {
+	return v.read(ctx, opBuckets, func(r *Reader) error { return r.EachBucket(ctx, view, cols, from, to, interval, yield) })
+}
+
+// Buckets is [Vault.Buckets].
+func (r *Reader) Buckets(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant) (out []Bucket, err error) {
+	var values []sayso.Value // of many buckets
+	var has []bool
+	err = r.EachBucket(ctx, view, cols, from, to, interval, func(b *Bucket) bool {
+		n := len(b.Values)
+		if len(values) < n {
+			room := n * min(max(8, len(out)), 1024)
+			values, has = make([]sayso.Value, room), make([]bool, room)
+		}
+		next := Bucket{Start: b.Start, Values: values[:n:n], Has: has[:n:n]}
+		values, has = values[n:], has[n:]
+		copy(next.Values, b.Values)
+		copy(next.Has, b.Has)
+		out = append(out, next)
+		return true
+	})
+	return out, err
+}
+
+// EachBucket is [Vault.EachBucket].
+func (r *Reader) EachBucket(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant, yield func(*Bucket) bool) error {
+	if err := checkWindow(opBuckets, from, to, interval); err != nil {
+		return err
+	}
+	from, to, ok := clip(from, to)
+	if !ok || len(cols) == 0 {
+		return nil
+	}
+	return r.call(ctx, opBuckets, func() error {
+		b := &r.buckets
+		b.begin(ctx, cols, from, interval, yield)
+		err := r.spans(ctx, view, b.wanted, from, to, true, b.span)
+		if err == nil && !b.stopped {
+			b.emit(len(b.cells) / len(b.cols))
+		}
+		b.yield, b.ctx, b.cols = nil, nil, nil
+		return err
+	})
 }
 
 // checkWindow refuses what cannot be answered.
@@ -47,184 +82,318 @@ func checkWindow(op string, from, to, interval sayso.Instant) error {
 	return nil
 }
 
-// bucketing is an aggregation under way. Rows come ascending by time, so that
-// one interval is open at a time.
+// bucketing is an aggregation under way, signal by signal within a span. The
+// cells are of the intervals that the span touches; the last one may go on in
+// the next span.
 type bucketing struct {
-	from, interval sayso.Instant
-	wanted         signalSet
-	cols           []Column
-	bySignal       map[sayso.SignalID][]int
-	cells          []cell
-	open           bool
-	at             sayso.Instant
-	out            []Bucket
+	ctx      context.Context
+	from     sayso.Instant
+	interval sayso.Instant
+	wanted   signalSet
+	cols     []Column
+	groups   []asked
+	cells    []cell
+	base     int64 // number of the first interval in cells
+	runs     []run
+	spans    []spanOf
+	out      Bucket
+	yield    func(*Bucket) bool
+	stopped  bool
 }
 
-func newBucketing(cols []Column, from, interval sayso.Instant) *bucketing {
-	b := &bucketing{
-		from: from, interval: interval, cols: cols,
-		cells: make([]cell, len(cols)), bySignal: make(map[sayso.SignalID][]int),
-	}
+// asked is what is asked of one signal: the numbers of its columns that a
+// roll-up serves, and of the others.
+type asked struct {
+	signal        sayso.SignalID
+	coarse, exact []int
+}
+
+// spanOf is a stretch of values that fall into one interval.
+type spanOf struct {
+	low, high int
+	interval  int64
+}
+
+func (b *bucketing) begin(ctx context.Context, cols []Column, from, interval sayso.Instant, yield func(*Bucket) bool) {
+	b.ctx, b.cols, b.from, b.interval, b.yield, b.stopped = ctx, cols, from, interval, yield, false
+	b.groups, b.cells, b.base = b.groups[:0], b.cells[:0], 0
 	signals := make([]sayso.SignalID, len(cols))
 	for i := range cols {
 		signals[i] = cols[i].Signal
-		b.bySignal[cols[i].Signal] = append(b.bySignal[cols[i].Signal], i)
-		b.cells[i].agg = cols[i].Agg
+		n := slices.IndexFunc(b.groups, func(g asked) bool { return g.signal == cols[i].Signal })
+		if n < 0 {
+			n = len(b.groups)
+			b.groups = append(b.groups, asked{signal: cols[i].Signal})
+		}
+		if g := &b.groups[n]; cols[i].Keep == nil && rollable(cols[i].Agg) {
+			g.coarse = append(g.coarse, i)
+		} else {
+			g.exact = append(g.exact, i)
+		}
 	}
 	b.wanted = signalSetOf(signals)
-	return b
-}
-
-func (b *bucketing) add(r *Row) {
-	for _, i := range b.bySignal[r.Signal] {
-		col, value := &b.cols[i], r.Value
-		if absent(&value) {
-			continue
-		}
-		if !takes(col.Agg, value.Kind) || col.Keep != nil && !col.Keep(value) {
-			continue
-		}
-		start := b.from + (r.Time-b.from)/b.interval*b.interval
-		if !b.open || start != b.at {
-			b.flush()
-			b.open, b.at = true, start
-		}
-		b.cells[i].add(value)
+	b.out = Bucket{
+		Values: slices.Grow(b.out.Values[:0], len(cols))[:len(cols)],
+		Has:    slices.Grow(b.out.Has[:0], len(cols))[:len(cols)],
 	}
 }
 
-// flush closes the open interval.
-func (b *bucketing) flush() {
-	if !b.open {
+// number gives the number of the interval of a time.
+func (b *bucketing) number(t sayso.Instant) int64 { return int64((t - b.from) / b.interval) }
+
+// span takes in what the walkers have of [from, to).
+func (b *bucketing) span(ws []*walker, from, to sayso.Instant) (bool, error) {
+	b.open(b.number(from), b.number(to-1))
+	if b.stopped {
+		return false, nil
+	}
+	for i := range b.groups {
+		if err := b.signal(ws, &b.groups[i], from, to); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// open has cells for the intervals from low to high, and gives away those before.
+func (b *bucketing) open(low, high int64) {
+	cols := len(b.cols)
+	have := len(b.cells) / cols
+	done := min(have, int(low-b.base))
+	b.emit(done)
+	left := b.cells[done*cols:]
+	n := copy(b.cells, left)
+	need := int(high-low+1) * cols
+	b.cells = slices.Grow(b.cells[:n], need-n)[:need]
+	clear(b.cells[n:])
+	b.base = low
+}
+
+// emit gives away the first n intervals.
+func (b *bucketing) emit(n int) {
+	cols := len(b.cols)
+	for i := range n {
+		cells := b.cells[i*cols:][:cols]
+		some := false
+		for j := range cells {
+			some = some || cells[j].n > 0
+		}
+		if !some || b.stopped {
+			continue
+		}
+		b.out.Start = b.from + sayso.Instant(b.base+int64(i))*b.interval
+		for j := range cells {
+			b.out.Values[j], b.out.Has[j] = cells[j].result(b.cols[j].Agg)
+		}
+		b.stopped = !b.yield(&b.out)
+	}
+}
+
+// cell gives the cell of a column and interval.
+func (b *bucketing) cell(interval int64, col int) *cell {
+	return &b.cells[int(interval-b.base)*len(b.cols)+col]
+}
+
+// signal takes in the readings of one signal.
+func (b *bucketing) signal(ws []*walker, g *asked, from, to sayso.Instant) error {
+	runs := runsOf(b.runs[:0], ws, g.signal, from, to)
+	if b.runs = runs; len(runs) == 0 {
+		return nil
+	}
+	if len(runs) > 1 || runs[0].c != nil && runs[0].c.flags&chunkRepeats != 0 {
+		if !apart(runs) {
+			return b.overlapping(runs, g, from, to)
+		}
+	}
+	for i := range runs {
+		if runs[i].c == nil {
+			b.rows(runs[i].rows, g)
+		} else if err := b.column(&runs[i], g, from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overlapping takes in runs of which some have the same times.
+func (b *bucketing) overlapping(runs []run, g *asked, from, to sayso.Instant) error {
+	rows, err := rowsOfRuns(b.ctx, runs[0].w.r, runs, from, to)
+	b.rows(rows, g)
+	return err
+}
+
+// rows takes in rows of one signal, ascending by time.
+func (b *bucketing) rows(rows []Row, g *asked) {
+	for i := range rows {
+		interval := b.number(rows[i].Time)
+		for _, list := range [...][]int{g.coarse, g.exact} {
+			for _, col := range list {
+				b.value(interval, col, &rows[i].Value)
+			}
+		}
+	}
+}
+
+// value takes in one value for one column.
+func (b *bucketing) value(interval int64, col int, v *sayso.Value) {
+	c := &b.cols[col]
+	if absent(v) || !takes(c.Agg, v.Kind) || c.Keep != nil && !c.Keep(*v) {
 		return
 	}
-	out := Bucket{Start: b.at, Values: make([]sayso.Value, len(b.cells)), Has: make([]bool, len(b.cells))}
-	for i := range b.cells {
-		out.Values[i], out.Has[i] = b.cells[i].result()
-		b.cells[i].reset()
+	b.cell(interval, col).add(c.Agg, v)
+}
+
+// column takes in a column of a chunk: whole hours by their roll-ups, where those
+// serve, and the rest value by value.
+func (b *bucketing) column(run *run, g *asked, from, to sayso.Instant) error {
+	c, col := run.c, run.col
+	gone := c.flags&chunkRolled != 0
+	if len(g.exact) > 0 && !gone {
+		if err := b.values(run, g.exact, from, to); err != nil {
+			return err
+		}
 	}
-	b.out = append(b.out, out)
-	b.open = false
-}
-
-// takes says whether an aggregation counts values of a kind.
-func takes(a Agg, k sayso.Kind) bool {
-	switch a {
-	case Rand, First, Last, Count:
-		return true
-	case Avg:
-		return k == sayso.Number || k == sayso.Position
-	case Med, Max, Min, Sum:
-		return k == sayso.Number
-	case Top, Unique:
-		return k == sayso.Text
+	if len(g.coarse) == 0 {
+		return nil
 	}
-	return false
+	if col.kind != sayso.Number || col.rolled == nil {
+		if gone {
+			return nil
+		}
+		return b.values(run, g.coarse, from, to)
+	}
+	var hours [bucketHours]stat
+	if err := rollups(col.rolled, &hours); err != nil {
+		return err
+	}
+	start := startOfBucket(c.bucket)
+	for h := 0; h < bucketHours; {
+		at := start + sayso.Instant(h)*hour
+		if b.oneInterval(at, at+hour, from, to) {
+			b.coarse(b.number(at), g.coarse, &hours[h])
+			h++
+			continue
+		}
+		some := hours[h].n > 0
+		for h++; h < bucketHours && !b.oneInterval(start+sayso.Instant(h)*hour, start+sayso.Instant(h+1)*hour, from, to); h++ {
+			some = some || hours[h].n > 0
+		}
+		low, high := max(at, from), min(start+sayso.Instant(h)*hour, to)
+		if !some || gone || low >= high {
+			continue
+		}
+		if err := b.values(run, g.coarse, low, high); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// cell is one column of the open interval.
-type cell struct {
-	agg     Agg
-	n       int64
-	numbers int64
-	sum     float64
-	fix     sayso.Location // sums
-	pick    sayso.Value
-	list    []float64
-	texts   map[string]int64
+// oneInterval says whether an hour lies within the window and one interval.
+func (b *bucketing) oneInterval(start, end, from, to sayso.Instant) bool {
+	return start >= from && end <= to && b.number(start) == b.number(end-1)
 }
 
-func (c *cell) reset() {
-	*c = cell{agg: c.agg, list: c.list[:0], texts: c.texts}
-	clear(c.texts)
-}
-
-func (c *cell) add(v sayso.Value) {
-	c.n++
-	switch c.agg {
-	case Sum:
-		c.sum += v.Number
-	case Avg:
-		if v.Kind == sayso.Number {
-			c.numbers++
-			c.sum += v.Number
-			return
-		}
-		c.fix.Latitude += v.Location.Latitude
-		c.fix.Longitude += v.Location.Longitude
-		c.fix.HDOP += v.Location.HDOP
-	case Med:
-		c.list = append(c.list, v.Number)
-	case Max:
-		if c.n == 1 || v.Number > c.pick.Number {
-			c.pick = v
-		}
-	case Min:
-		if c.n == 1 || v.Number < c.pick.Number {
-			c.pick = v
-		}
-	case First:
-		if c.n == 1 {
-			c.pick = v
-		}
-	case Last:
-		c.pick = v
-	case Rand:
-		if rand.Int64N(c.n) == 0 {
-			c.pick = v
-		}
-	case Top, Unique:
-		if c.texts == nil {
-			c.texts = make(map[string]int64)
-		}
-		c.texts[v.Text]++
+// coarse takes in what sums up numbers of one interval.
+func (b *bucketing) coarse(interval int64, cols []int, s *stat) {
+	if s.n == 0 {
+		return
+	}
+	for _, col := range cols {
+		b.cell(interval, col).merge(b.cols[col].Agg, s)
 	}
 }
 
-func (c *cell) result() (sayso.Value, bool) {
-	if c.n == 0 {
-		return sayso.Value{}, false
+// values takes in the values of a column within [from, to).
+func (b *bucketing) values(run *run, cols []int, from, to sayso.Instant) error {
+	w, c, col := run.w, run.c, run.col
+	if col.kind != sayso.Number {
+		return b.others(run, cols, from, to)
 	}
-	switch c.agg {
-	case Sum:
-		return sayso.NumberValue(c.sum), true
-	case Count:
-		return sayso.NumberValue(float64(c.n)), true
-	case Avg:
-		if c.numbers > 0 {
-			return sayso.NumberValue(c.sum / float64(c.numbers)), true
-		}
-		n := float64(c.n)
-		return sayso.LocationValue(sayso.Location{
-			Latitude: c.fix.Latitude / n, Longitude: c.fix.Longitude / n, HDOP: c.fix.HDOP / n,
-		}), true
-	case Med:
-		slices.Sort(c.list)
-		m := c.list[len(c.list)/2]
-		if len(c.list)%2 == 0 {
-			m = (c.list[len(c.list)/2-1] + m) / 2
-		}
-		return sayso.NumberValue(m), true
-	case Top:
-		return sayso.TextValue(top(c.texts)), true
-	case Unique:
-		list := make([]string, 0, len(c.texts))
-		for s := range c.texts {
-			list = append(list, s)
-		}
-		slices.Sort(list)
-		return sayso.TextValue(strings.Join(list, ",")), true
+	packed, s, err := w.data(b.ctx, c, col)
+	if err != nil {
+		return err
 	}
-	return c.pick, true
+	times := c.timesOf(s)
+	w.r.whole = slices.Grow(w.r.whole[:0], col.n)[:col.n]
+	scale, rest, whole, err := column.Scaled(w.r.whole, packed)
+	if err == nil && !whole {
+		w.r.numbers = slices.Grow(w.r.numbers[:0], col.n)[:col.n]
+		rest, err = column.Numbers(w.r.numbers, packed)
+	}
+	if err != nil || len(rest) != 0 {
+		return errShort
+	}
+	b.cut(times, from, to)
+	need := b.needs(cols)
+	for _, sp := range b.spans {
+		if need == needValues {
+			for i := sp.low; i < sp.high; i++ {
+				v := sayso.NumberValue(0)
+				if whole {
+					v.Number = float64(w.r.whole[i]) / scale
+				} else {
+					v.Number = w.r.numbers[i]
+				}
+				for _, col := range cols {
+					b.value(sp.interval, col, &v)
+				}
+			}
+			continue
+		}
+		var st stat
+		if whole {
+			st = statOfWhole(w.r.whole[sp.low:sp.high], scale, need)
+		} else {
+			st = statOf(w.r.numbers[sp.low:sp.high])
+		}
+		b.coarse(sp.interval, cols, &st)
+	}
+	return nil
 }
 
-// top is the most frequent text, of equals the smallest.
-func top(texts map[string]int64) (best string) {
-	most := int64(0)
-	for s, n := range texts {
-		if n > most || n == most && s < best {
-			best, most = s, n
+// others takes in texts or positions.
+func (b *bucketing) others(run *run, cols []int, from, to sayso.Instant) error {
+	wanted := false
+	for _, col := range cols {
+		wanted = wanted || takes(b.cols[col].Agg, run.col.kind)
+	}
+	if !wanted {
+		return nil
+	}
+	t := run.w.r.room(0)
+	s, err := run.w.decode(b.ctx, run.c, run.col, t)
+	if err != nil {
+		return err
+	}
+	b.cut(run.c.timesOf(s), from, to)
+	for _, sp := range b.spans {
+		for i := sp.low; i < sp.high; i++ {
+			v := t.value(i)
+			for _, col := range cols {
+				b.value(sp.interval, col, &v)
+			}
 		}
 	}
-	return best
+	return nil
+}
+
+// cut finds the stretches of times within [from, to) that fall into one interval
+// each.
+func (b *bucketing) cut(times []int64, from, to sayso.Instant) {
+	b.spans = b.spans[:0]
+	low, high := within(times, from, to)
+	for low < high {
+		n := b.number(sayso.Instant(times[low]))
+		end := int64(b.from) + (n+1)*int64(b.interval)
+		at := low + 1
+		if times[high-1] < end {
+			at = high
+		}
+		for at < high && times[at] < end {
+			at++
+		}
+		b.spans = append(b.spans, spanOf{low, at, n})
+		low = at
+	}
 }

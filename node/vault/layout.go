@@ -7,12 +7,11 @@ import (
 )
 
 // The first byte of a key says what is under it. docs/formats/vault-rows.md
-// has the table. 'K' is kept free for packed columns, whose key begins with
-// vehicle and epoch like those of every other kind of data, so that Erase can
-// delete by range.
+// has the table.
 const (
 	kindMeta       = 'M' // name -> what the name says
 	kindReadings   = 'R' // vehicle epoch hour source-tag seq -> the readings of one deposit in one hour
+	kindPacked     = 'K' // vehicle epoch part bucket source-tag chunk -> a part of a chunk of packed readings
 	kindCloudEvent = 'C' // vehicle epoch time seq -> envelope of a streamed type
 	kindStatement  = 'D' // the same of any other type
 	kindTombstone  = 'T' // the same of tombstones
@@ -23,14 +22,16 @@ const (
 )
 
 // dataKinds are the kinds that Erase removes: what is under vehicle and epoch.
-var dataKinds = [...]byte{kindReadings, kindCloudEvent, kindStatement, kindTombstone, kindEvent, kindLatest}
+var dataKinds = [...]byte{kindReadings, kindPacked, kindCloudEvent, kindStatement, kindTombstone, kindEvent, kindLatest}
 
 var (
 	metaApplied = []byte("Mapplied") // seq u64, group u64, chain 32
 	metaFormat  = []byte("Mformat")  // version u32
 )
 
-const rowsFormat = 1
+// rowsFormat is what this program writes; it reads format 1, which has no packed
+// rows, and then calls it 2.
+const rowsFormat = 2
 
 // Times are kept within the years 1 to 9999, which RFC 3339 can write.
 const (
@@ -69,10 +70,12 @@ type place struct {
 	vehicle uint64
 	epoch   uint32
 	hour    uint32        // readings
-	tag     uint32        // readings: keyed hash of the source
+	part    uint32        // packed: which part of the chunk
+	bucket  uint32        // packed: which six hours
+	tag     uint32        // readings, packed: keyed hash of the source
 	time    sayso.Instant // cloud event, event
-	seq     uint64
-	index   uint16 // event: its number in the deposit
+	seq     uint64        // packed: the number of the chunk
+	index   uint16        // event: its number in the deposit
 }
 
 // prefixLen is the length of kind, vehicle and epoch.
@@ -90,6 +93,11 @@ func (p *place) append(b []byte) []byte {
 	switch p.kind {
 	case kindReadings:
 		b = binary.BigEndian.AppendUint32(b, p.hour)
+		b = binary.BigEndian.AppendUint32(b, p.tag)
+		b = binary.BigEndian.AppendUint64(b, p.seq)
+	case kindPacked:
+		b = binary.BigEndian.AppendUint32(b, p.part)
+		b = binary.BigEndian.AppendUint32(b, p.bucket)
 		b = binary.BigEndian.AppendUint32(b, p.tag)
 		b = binary.BigEndian.AppendUint64(b, p.seq)
 	case kindCloudEvent, kindStatement, kindTombstone:
@@ -115,6 +123,9 @@ func parsePlace(k []byte) (p place, ok bool) {
 		p.hour = binary.BigEndian.Uint32(k)
 		p.tag = binary.BigEndian.Uint32(k[4:])
 		p.seq = binary.BigEndian.Uint64(k[8:])
+	case p.kind == kindPacked && len(k) == 20:
+		p.part, p.bucket = binary.BigEndian.Uint32(k), binary.BigEndian.Uint32(k[4:])
+		p.tag, p.seq = binary.BigEndian.Uint32(k[8:]), binary.BigEndian.Uint64(k[12:])
 	case (p.kind == kindCloudEvent || p.kind == kindStatement || p.kind == kindTombstone) && len(k) == 16:
 		p.time, p.seq = getTime(k), binary.BigEndian.Uint64(k[8:])
 	case p.kind == kindEvent && len(k) == 18:

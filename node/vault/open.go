@@ -281,10 +281,20 @@ func (v *Vault) checkFormat() error {
 	if err != nil {
 		return fmt.Errorf("vault: %w", err)
 	}
-	if len(val) != 4 || binary.BigEndian.Uint32(val) != rowsFormat {
-		err = fmt.Errorf("vault: the rows have format %x, this program reads %d", val, rowsFormat)
+	format := uint32(0)
+	if len(val) == 4 {
+		format = binary.BigEndian.Uint32(val)
 	}
-	return errors.Join(err, closer.Close())
+	if err := closer.Close(); err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	switch format {
+	case 1:
+		return v.db.Set(metaFormat, binary.BigEndian.AppendUint32(nil, rowsFormat), pebble.NoSync)
+	case rowsFormat:
+		return nil
+	}
+	return fmt.Errorf("vault: the rows have format %d, this program reads %d", format, rowsFormat)
 }
 
 // engineOptions: no log of its own, no compression (what is sealed does not

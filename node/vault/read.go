@@ -3,12 +3,8 @@ package vault
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"sayso"
 )
@@ -66,170 +62,72 @@ func unreadable(op string, err error) error {
 
 // Scan gives rows ascending by time and signal, see [Engine].
 func (v *Vault) Scan(ctx context.Context, view View, signals []sayso.SignalID, from, to sayso.Instant, yield func(Row) bool) error {
-	return v.hours(ctx, "vault.Scan", view, signalSetOf(signals), from, to, func(rows []Row) bool {
-		for i := range rows {
-			if !yield(rows[i]) {
-				return false
+	return v.read(ctx, opScan, func(r *Reader) error { return r.Scan(ctx, view, signals, from, to, yield) })
+}
+
+const opScan = "vault.Scan"
+
+// Scan is [Vault.Scan].
+func (r *Reader) Scan(ctx context.Context, view View, signals []sayso.SignalID, from, to sayso.Instant, yield func(Row) bool) error {
+	return r.call(ctx, opScan, func() error {
+		return r.scan(ctx, view, signalSetOf(signals), from, to, func(rows []Row) bool {
+			for i := range rows {
+				if !yield(rows[i]) {
+					return false
+				}
 			}
-		}
-		return true
+			return true
+		})
 	})
 }
 
-// hours reads hour by hour: it gives the rows of one hour at a time, in order
-// and without repetitions. The slice is reused.
-func (v *Vault) hours(ctx context.Context, op string, view View, want signalSet, from, to sayso.Instant, yield func([]Row) bool) error {
-	if err := v.enterCall(ctx, op); err != nil {
-		return err
-	}
-	defer v.leaveCall()
-	from, to = max(from, minInstant), min(to, maxInstant)
-	if from >= to {
+// scan gives the rows of one span at a time, in order and without repetitions.
+// The slice is reused.
+func (r *Reader) scan(ctx context.Context, view View, want signalSet, from, to sayso.Instant, yield func([]Row) bool) error {
+	from, to, ok := clip(from, to)
+	if !ok {
 		return nil
 	}
-	snap := v.db.NewSnapshot()
-	cursors, err := v.cursors(ctx, snap, view, from, to)
-	if err == nil {
-		err = eachHour(ctx, cursors, want, from, to, yield)
-	}
-	for _, c := range cursors {
-		err = errors.Join(err, c.it.Close())
-	}
-	if err = errors.Join(err, snap.Close()); err == nil {
-		return nil
-	}
-	if cause := ctx.Err(); cause != nil {
-		return cancelled(op, cause)
-	}
-	return unreadable(op, err)
+	return r.spans(ctx, view, want, from, to, false, func(ws []*walker, from, to sayso.Instant) (bool, error) {
+		rows, err := r.rowsOf(ctx, ws, want, from, to)
+		return len(rows) == 0 || yield(rows), err
+	})
 }
 
-// cursor walks the readings of one epoch.
-type cursor struct {
-	v      *Vault
-	it     *pebble.Iterator
-	own    owner
-	source *sayso.Address
-	tag    uint32 // of source
-	plain  []byte
-}
-
-// cursors opens one for each epoch, standing at the first row.
-func (v *Vault) cursors(ctx context.Context, snap *pebble.Snapshot, view View, from, to sayso.Instant) (list []*cursor, err error) {
-	epochs := slices.Compact(slices.Sorted(slices.Values(view.Epochs)))
-	for _, epoch := range epochs {
-		c := &cursor{v: v, own: owner{view.Vehicle, epoch}, source: view.Source}
-		if view.Source != nil {
-			k, err := v.keys.current(c.own)
-			if err != nil && !errors.Is(err, errErased) {
-				return list, err
-			}
-			if k == nil {
-				continue
-			}
-			if c.tag, err = k.tag(*view.Source); err != nil {
-				return list, err
-			}
+// rowsOf gives the rows of a span.
+func (r *Reader) rowsOf(ctx context.Context, ws []*walker, want signalSet, from, to sayso.Instant) ([]Row, error) {
+	runs := r.runs[:0]
+	for _, w := range ws {
+		for _, c := range w.chunks {
+			runs = append(runs, run{first: c.first, last: c.last, w: w, c: c})
 		}
-		lower := appendPrefix(nil, kindReadings, view.Vehicle, epoch)
-		upper := binary.BigEndian.AppendUint32(slices.Clone(lower), hourOf(to-1)+1)
-		lower = binary.BigEndian.AppendUint32(lower, hourOf(from))
-		if c.it, err = snap.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper}); err != nil {
-			return list, err
-		}
-		list = append(list, c)
-		c.it.First()
-	}
-	return list, nil
-}
-
-// hour is the hour of the row the cursor stands at.
-func (c *cursor) hour() (h uint32, ok bool) {
-	if !c.it.Valid() {
-		return 0, false
-	}
-	return binary.BigEndian.Uint32(c.it.Key()[prefixLen:]), true
-}
-
-// take appends the wanted rows of an hour and moves behind it.
-func (c *cursor) take(ctx context.Context, rows []Row, h uint32, want signalSet, from, to sayso.Instant) ([]Row, error) {
-	for n := 0; ; n++ {
-		if at, ok := c.hour(); !ok || at != h {
-			return rows, c.it.Error()
-		}
-		if n&255 == 255 && ctx.Err() != nil {
-			return rows, ctx.Err()
-		}
-		p, ok := parsePlace(c.it.Key())
-		if !ok {
-			return rows, fmt.Errorf("vault: a row of vehicle %d has a malformed key", c.own.vehicle)
-		}
-		if c.source == nil || p.tag == c.tag {
-			var err error
-			if rows, err = c.decode(rows, &p, want, from, to); err != nil {
-				return rows, err
-			}
-		}
-		c.it.Next()
-	}
-}
-
-func (c *cursor) decode(rows []Row, p *place, want signalSet, from, to sayso.Instant) ([]Row, error) {
-	sealed, err := c.it.ValueAndErr()
-	if err != nil {
-		return rows, err
-	}
-	c.plain, err = c.v.keys.open(c.plain[:0], sealed, c.it.Key(), c.own)
-	if errors.Is(err, errErased) {
-		c.plain = nil
-		return rows, nil
-	}
-	if err != nil {
-		return rows, err
-	}
-	if c.source != nil {
-		if source, ok := blockSource(c.plain); !ok || source != *c.source {
-			return rows, nil
+		if n := len(w.rows); n > 0 {
+			runs = append(runs, run{first: w.rows[0].Time, last: w.rows[n-1].Time, rows: w.rows})
 		}
 	}
-	return decodeBlock(rows, c.plain, p.hour, p.seq, want, from, to)
-}
-
-// eachHour merges the cursors.
-func eachHour(ctx context.Context, cursors []*cursor, want signalSet, from, to sayso.Instant, yield func([]Row) bool) error {
-	var rows []Row
-	for {
-		next, any := uint32(0), false
-		for _, c := range cursors {
-			if h, ok := c.hour(); ok && (!any || h < next) {
-				next, any = h, true
-			}
-		}
-		if !any {
-			for _, c := range cursors {
-				if err := c.it.Error(); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		rows = rows[:0]
-		for _, c := range cursors {
-			if h, ok := c.hour(); !ok || h != next {
-				continue
-			}
-			var err error
-			if rows, err = c.take(ctx, rows, next, want, from, to); err != nil {
-				return err
-			}
-		}
-		if rows = sortRows(rows); len(rows) > 0 && !yield(rows) {
-			return nil
+	r.runs = runs
+	if len(runs) == 1 && runs[0].c == nil {
+		return runs[0].rows, nil
+	}
+	// Of one sequence the lowest epoch stays: where runs overlap, rows come in
+	// the order of the walkers.
+	unordered := slices.Clone(runs)
+	fine := apart(runs)
+	if !fine {
+		runs = unordered
+	}
+	rows, err := r.rows[:0], error(nil)
+	for i := range runs {
+		if c := runs[i].c; c == nil {
+			rows = append(rows, runs[i].rows...)
+		} else if rows, err = runs[i].w.appendChunk(ctx, rows, c, want, from, to); err != nil {
+			return nil, err
 		}
 	}
+	if r.rows = rows; !fine {
+		rows = sortRows(rows)
+	}
+	return rows, nil
 }
 
 // sortRows orders by time and signal and keeps the lowest sequence of each, of

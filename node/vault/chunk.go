@@ -1,0 +1,334 @@
+package vault
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"sayso"
+	"sayso/node/vault/column"
+)
+
+// A chunk is a table as stored: a head, and a row of its own for each part that
+// is not small. The parts are the times (with sequences and the sets of rows
+// that columns are in) and one for each column.
+const (
+	chunkFormat  = 1
+	chunkRepeats = 1 << iota // flag: a signal has two values at one time
+	chunkRolled              // flag: the values are gone, the roll-ups stay
+
+	chunkRows   = 8192    // a chunk gets no more rows than that
+	chunkMost   = 1 << 16 // a reader believes no more than that
+	inlineBytes = 512     // parts up to that are in the head
+)
+
+// The number of a part in the key. A column's is signal+1 in the upper, the kind
+// in the lower four bits.
+const (
+	partHeadOf  = 0
+	partTimesOf = 1
+)
+
+func partOf(s sayso.SignalID, k sayso.Kind) uint32 { return (uint32(s)+1)<<4 | uint32(k) }
+
+// chunkPart is one row of a chunk before sealing.
+type chunkPart struct {
+	part  uint32
+	plain []byte
+}
+
+// encode gives the rows of a table, the head first.
+func (t *table) encode(bucket uint32) []chunkPart {
+	parts := make([]chunkPart, 1, 2+len(t.cols))
+	times, presence := t.encodeTimes(bucket)
+	flags := byte(0)
+	if t.repeats() {
+		flags |= chunkRepeats
+	}
+	first, last := t.times[0], t.times[len(t.times)-1]
+	low, high := slices.Min(t.seqs), slices.Max(t.seqs)
+	b := append(make([]byte, 0, 1024), chunkFormat, flags)
+	b = append(b, t.source[:]...)
+	b = binary.AppendUvarint(b, uint64(len(t.times)))
+	b = binary.AppendUvarint(b, uint64(first-int64(startOfBucket(bucket))))
+	b = binary.AppendUvarint(b, uint64(last-first))
+	b = binary.AppendUvarint(b, uint64(low))
+	b = binary.AppendUvarint(b, uint64(high-low))
+	var bodies []byte
+	put := func(part uint32, plain []byte) {
+		if len(plain) > inlineBytes {
+			parts = append(parts, chunkPart{part, plain})
+			b = append(b, 0)
+			return
+		}
+		b = binary.AppendUvarint(b, uint64(len(plain)))
+		bodies = append(bodies, plain...)
+	}
+	put(partTimesOf, times)
+	b = binary.AppendUvarint(b, uint64(len(t.cols)))
+	signal := sayso.SignalID(0)
+	for i := range t.cols {
+		c := &t.cols[i]
+		b = binary.AppendUvarint(b, uint64(c.signal-signal))
+		signal = c.signal
+		b = append(b, byte(c.kind))
+		b = binary.AppendUvarint(b, uint64(len(c.rows)))
+		b = binary.AppendUvarint(b, uint64(t.times[c.rows[0]]-first))
+		b = binary.AppendUvarint(b, uint64(last-t.times[c.rows[len(c.rows)-1]]))
+		b = binary.AppendUvarint(b, uint64(presence[i]))
+		plain := c.encode()
+		put(partOf(c.signal, c.kind), plain)
+		was := len(bodies)
+		if c.kind == sayso.Number && len(c.rows) >= rollupFrom*hoursOf(t, c) {
+			bodies = appendRollups(bodies, t, c, plain)
+		}
+		b = binary.AppendUvarint(b, uint64(len(bodies)-was))
+	}
+	parts[0].plain = append(b, bodies...)
+	return parts
+}
+
+// hoursOf is how many hours a column touches.
+func hoursOf(t *table, c *tableColumn) int {
+	first, last := sayso.Instant(t.times[c.rows[0]]), sayso.Instant(t.times[c.rows[len(c.rows)-1]])
+	return int(hourOf(last)-hourOf(first)) + 1
+}
+
+func (c *tableColumn) encode() []byte {
+	b := make([]byte, 0, len(c.rows)+len(c.rows)/2+64)
+	switch c.kind {
+	case sayso.Text:
+		return column.AppendTexts(b, c.texts)
+	case sayso.Position:
+		for _, v := range c.fixes {
+			b = column.AppendNumbers(b, v)
+		}
+		return b
+	}
+	return column.AppendNumbers(b, c.numbers)
+}
+
+// encodeTimes writes the times since the start of the bucket in units of their
+// greatest common divisor, the sequences since the lowest, and the distinct sets
+// of rows; it answers which set each column has.
+func (t *table) encodeTimes(bucket uint32) (b []byte, presence []int) {
+	start, unit := int64(startOfBucket(bucket)), int64(0)
+	for _, at := range t.times {
+		unit = gcd(unit, at-start)
+	}
+	unit = max(unit, 1)
+	room := make([]int64, len(t.times))
+	for i, at := range t.times {
+		room[i] = (at - start) / unit
+	}
+	b = make([]byte, 0, len(t.times)+64)
+	b = binary.AppendUvarint(b, uint64(unit))
+	b = column.AppendInts(b, room)
+	low := slices.Min(t.seqs)
+	for i, seq := range t.seqs {
+		room[i] = seq - low
+	}
+	b = column.AppendInts(b, room)
+	var sets [][]int64
+	presence = make([]int, len(t.cols))
+	for i := range t.cols {
+		rows := t.cols[i].rows
+		n := slices.IndexFunc(sets, func(s []int64) bool { return len(s) == len(rows) && slices.Equal(s, rows) })
+		if n < 0 {
+			n = len(sets)
+			sets = append(sets, rows)
+		}
+		presence[i] = n
+	}
+	b = binary.AppendUvarint(b, uint64(len(sets)))
+	for _, rows := range sets {
+		set := column.AppendRows(nil, rows, len(t.times))
+		b = append(binary.AppendUvarint(b, uint64(len(set))), set...)
+	}
+	return b, presence
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// chunk is an opened head.
+type chunk struct {
+	place       // of the head
+	slot        uint32
+	flags       byte
+	source      sayso.Address
+	n           int
+	first, last sayso.Instant
+	low, high   uint64
+	timesPart   []byte // nil: in a row of its own
+	cols        []chunkColumn
+	plain       []byte
+
+	// What has been decoded of it; reused.
+	times, seqs []int64
+	sets        []rowSet
+	timesRoom   []byte
+	decoded     bool
+	strict      bool // no time occurs twice
+}
+
+// rowSet is a set of rows that columns are in.
+type rowSet struct {
+	packed []byte
+	rows   []int64 // all of the chunk's where all is set
+	all    bool
+	known  bool
+	times  []int64 // of the rows, where not all
+}
+
+// chunkColumn is an entry of the head.
+type chunkColumn struct {
+	signal      sayso.SignalID
+	kind        sayso.Kind
+	n           int
+	first, last sayso.Instant
+	set         int
+	data        []byte // nil: in a row of its own
+	rolled      []byte // roll-ups
+}
+
+// parse reads c.plain, the plaintext of a head, whose place is set.
+func (c *chunk) parse() error {
+	r := reader{b: c.plain}
+	if r.byte() != chunkFormat {
+		return errShort
+	}
+	c.flags = r.byte()
+	copy(c.source[:], r.take(uint64(len(c.source))))
+	n := r.uvarint()
+	start := startOfBucket(c.bucket)
+	from, length := r.uvarint(), r.uvarint()
+	if n == 0 || n > chunkMost || from >= uint64(bucketLen) || length >= uint64(bucketLen)-from {
+		return errShort
+	}
+	c.n, c.first = int(n), start+sayso.Instant(from)
+	c.last = c.first + sayso.Instant(length)
+	c.low = r.uvarint()
+	c.high = c.low + r.uvarint()
+	timesLen := r.uvarint()
+	c.cols = c.cols[:0]
+	signal := uint64(0)
+	type lengths struct{ data, rolled uint64 }
+	var room [64]lengths
+	lens := room[:0]
+	for range r.count(8) {
+		signal += r.uvarint()
+		kind := sayso.Kind(r.byte())
+		n, a, z := r.uvarint(), r.uvarint(), r.uvarint()
+		set := r.uvarint()
+		lens = append(lens, lengths{r.uvarint(), r.uvarint()})
+		if signal > 0xffff || kind < sayso.Number || kind > sayso.Position || n == 0 || n > uint64(c.n) || a > length || z > length || set >= chunkMost {
+			return errShort
+		}
+		c.cols = append(c.cols, chunkColumn{
+			signal: sayso.SignalID(signal), kind: kind, n: int(n),
+			first: c.first + sayso.Instant(a), last: c.last - sayso.Instant(z), set: int(set),
+		})
+	}
+	c.timesPart = inline(&r, timesLen)
+	for i := range c.cols {
+		c.cols[i].data = inline(&r, lens[i].data)
+		c.cols[i].rolled = inline(&r, lens[i].rolled)
+	}
+	c.decoded = false
+	if r.bad || len(r.b) != 0 {
+		return errShort
+	}
+	return nil
+}
+
+func inline(r *reader, n uint64) []byte {
+	if n == 0 {
+		return nil
+	}
+	return r.take(n)
+}
+
+// decodeTimes reads the part with the times.
+func (c *chunk) decodeTimes(b []byte) error {
+	unit, size := binary.Uvarint(b)
+	if size <= 0 || unit == 0 || unit > uint64(bucketLen) {
+		return errShort
+	}
+	c.times = slices.Grow(c.times[:0], c.n)[:c.n]
+	c.seqs = slices.Grow(c.seqs[:0], c.n)[:c.n]
+	b, err := column.Ints(c.times, b[size:])
+	if err != nil {
+		return err
+	}
+	start, last := int64(startOfBucket(c.bucket)), int64(c.first)
+	c.strict = true
+	for i, x := range c.times {
+		if x < 0 || x > int64(bucketLen)/int64(unit) {
+			return errShort
+		}
+		at := start + x*int64(unit)
+		if at < last {
+			return errShort
+		}
+		c.strict = c.strict && (i == 0 || at > last)
+		c.times[i], last = at, at
+	}
+	if last != int64(c.last) {
+		return errShort
+	}
+	if b, err = column.Ints(c.seqs, b); err != nil {
+		return err
+	}
+	for i := range c.seqs {
+		c.seqs[i] += int64(c.low)
+	}
+	r := reader{b: b}
+	n := r.count(2)
+	for len(c.sets) < n {
+		c.sets = append(c.sets, rowSet{})
+	}
+	c.sets = c.sets[:n]
+	for i := range c.sets {
+		c.sets[i].packed, c.sets[i].known = r.bytes(), false
+	}
+	if r.bad || len(r.b) != 0 {
+		return errShort
+	}
+	c.decoded = true
+	return nil
+}
+
+// set gives a set of rows, decoded. The times must be.
+func (c *chunk) set(col *chunkColumn) (*rowSet, error) {
+	if col.set >= len(c.sets) {
+		return nil, errShort
+	}
+	s := &c.sets[col.set]
+	if !s.known {
+		var err error
+		if s.rows, s.all, err = column.Rows(s.rows[:0], s.packed, c.n); err != nil {
+			return nil, err
+		}
+		s.times = s.times[:0]
+		for _, row := range s.rows {
+			s.times = append(s.times, c.times[row])
+		}
+		s.known = true
+	}
+	if s.all && col.n != c.n || !s.all && col.n != len(s.rows) {
+		return nil, errShort
+	}
+	return s, nil
+}
+
+// timesOf gives the times of a column's values.
+func (c *chunk) timesOf(s *rowSet) []int64 {
+	if s.all {
+		return c.times
+	}
+	return s.times
+}
