@@ -36,6 +36,7 @@ type cli struct {
 	Replay   replayCmd   `cmd:"" help:"Send a recording as a device: a candump log, a CSV or CloudEvents."`
 	Document documentCmd `cmd:"" help:"Print the document behind a grant."`
 	Template templateCmd `cmd:"" help:"Make and end permission templates."`
+	Vault    vaultCmd    `cmd:"" help:"Look after what a node keeps: count, verify, back up, restore."`
 	Keys     keysCmd     `cmd:"" help:"Change the keys that tokens are signed with."`
 	Doctor   doctorCmd   `cmd:"" help:"Look at a node and explain what is not well, with a command that helps."`
 	Config   configCmd   `cmd:"" help:"Show the effective settings and where each came from."`
