@@ -48,6 +48,8 @@
 //	crash TIMES DEVICE…     have devices send without pause and kill -9 the node so many times,
 //	                        and every fifth time once more while it starts
 //	audit [VEHICLE…]        compare what can be read with what the devices of crash sent
+//	backup FOLDER DEVICE…   have devices send without pause, make a backup meanwhile, and kill -9 the node;
+//	                        audit then wants what was acknowledged before the backup began
 //	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //
 // Stories run side by side, as many as there are CPUs (go test -parallel).
