@@ -126,7 +126,7 @@ func (v *Vault) statRows(ctx context.Context, snap *pebble.Snapshot, f *Figures,
 		if n++; n%(1<<16) == 0 && tell != nil {
 			tell(n)
 		}
-		if p, ok := parsePlace(key); ok && p.kind == kindCloudEvent {
+		if p, ok := parsePlace(key); ok && (p.kind == kindCloudEvent || p.kind == kindStatement || p.kind == kindTombstone) {
 			at := p.time.Time()
 			if f.First.IsZero() || at.Before(f.First) {
 				f.First = at

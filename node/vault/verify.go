@@ -61,7 +61,7 @@ const maxFindings = 1000
 
 // kindNames are the kinds of rows as figures name them.
 var kindNames = map[byte]string{
-	kindReadings: "readings", 'K': "columns", kindCloudEvent: "cloudEvents", kindStatement: "statements", kindTombstone: "tombstones", kindEvent: "events",
+	kindReadings: "readings", kindPacked: "packed", kindCloudEvent: "cloudEvents", kindStatement: "statements", kindTombstone: "tombstones", kindEvent: "events",
 	kindLatest: "latest", kindKey: "idempotencyKeys", kindSeq: "commits", kindMeta: "meta",
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // sealedKinds are the kinds whose values are sealed under vehicle and epoch.
-var sealedKinds = append([]byte{'K'}, dataKinds[:]...)
+var sealedKinds = dataKinds[:]
 
 // rows reads all rows of every kind, each kind on a snapshot of its own, so that
 // none is held for the hours that a slow reading takes.
