@@ -158,20 +158,6 @@ func (v *Vault) kick() {
 	}
 }
 
-// Erase destroys the key of an ownership epoch, see [Engine].
-func (v *Vault) Erase(ctx context.Context, vehicle uint64, epoch uint32) error {
-	const op = "vault.Erase"
-	if err := v.enterCall(ctx, op); err != nil {
-		return err
-	}
-	defer v.leaveCall()
-	p := &pending{kind: frameErase, owner: owner{vehicle, epoch}, done: make(chan struct{})}
-	if err := v.enqueue(p); err != nil {
-		return err
-	}
-	return v.wait(ctx, op, p)
-}
-
 // Close waits for what is under way, makes all of it durable in the engine and
 // closes. It may be called again. Of a failed vault it only tells the error.
 func (v *Vault) Close() error {
