@@ -80,16 +80,16 @@ func listed(f *ast.FieldDefinition, directive string) (list []sayso.Permission) 
 // yet.
 var later = map[Dialect]struct{ types, queries []string }{
 	Telemetry: {
-		[]string{"Address", "Attestation", "AttestationFilter", "DailyActivity", "DetectionMechanism", "EventCount",
+		[]string{"DailyActivity", "DetectionMechanism", "EventCount",
 			"Map", "Segment", "SegmentConfig", "SegmentEventRequest", "SegmentSignalRequest",
-			"SignalAggregationValue", "VINVC"},
-		[]string{"attestations", "dailyActivity", "segments", "vinVCLatest"},
+			"SignalAggregationValue"},
+		[]string{"dailyActivity", "segments"},
 	},
 	Subject: {
-		[]string{"CloudEvent", "CloudEventFilter", "CloudEventHeader", "CloudEventTypeSummary", "DailyActivity",
-			"DetectionMechanism", "EventCount", "JSON", "Map", "Segment", "SegmentConfig",
+		[]string{"DailyActivity",
+			"DetectionMechanism", "EventCount", "Map", "Segment", "SegmentConfig",
 			"SegmentEventRequest", "SegmentSignalRequest", "SignalAggregationValue"},
-		[]string{"availableCloudEventTypes", "cloudEvents", "dailyActivity", "latestCloudEvent", "segments"},
+		[]string{"dailyActivity", "segments"},
 	},
 }
 

@@ -16,12 +16,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
 	"sayso"
 	"sayso/car/catalogue"
 	"sayso/internal/clock"
+	"sayso/node/ask/fetch"
 	"sayso/node/ask/graphql"
 	"sayso/node/vault"
 	"sayso/owner/consent"
@@ -35,6 +37,7 @@ type Vault interface {
 	Buckets(ctx context.Context, v vault.View, cols []vault.Column, from, to, interval sayso.Instant) ([]vault.Bucket, error)
 	Events(ctx context.Context, v vault.View, from, to sayso.Instant, yield func(vault.EventRow) bool) error
 	Summary(ctx context.Context, v vault.View) (vault.Summary, error)
+	fetch.Vault
 }
 
 // Session is who asks in one request, as a token or a login proves it.
@@ -52,6 +55,10 @@ type Config struct {
 	Vault     Vault
 	Chain     registry.ChainInfo
 	Clock     clock.Clock
+	Issuer    sayso.Address // source of the credentials that this node signs
+	// Devices and Link are those of [fetch.Reader].
+	Devices fetch.Devices
+	Link    func(*fetch.Caller, *vault.Stored) string
 	// Authorise finds who asks: nil without a token; an error of kind
 	// Unauthorized where the token is not valid.
 	Authorise func(*http.Request) (*Session, error)
@@ -64,6 +71,7 @@ type Config struct {
 type answers struct {
 	Config
 	dialect catalogue.Dialect
+	raw     *fetch.Reader      // of cloud events as they were received
 	access  map[string]*access // of the signals, by name
 	list    []*access          // the same, by name
 	roots   map[string]*access // of the fields of the root that need permissions
@@ -76,7 +84,7 @@ const hidden = `extend type Query { SignalsLatest(tokenID: Int!): SignalCollecti
 
 // New builds the handler of a dialect.
 func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
-	a := &answers{Config: cfg, dialect: d}
+	a := &answers{Config: cfg, dialect: d, raw: &fetch.Reader{Vault: cfg.Vault, Chain: cfg.Chain, Devices: cfg.Devices, Link: cfg.Link}}
 	types := map[string]graphql.Fields{
 		"Query":                   a.query(),
 		"SignalAggregations":      {"timestamp": graphql.Of(func(b *vault.Bucket) any { return b.Start.Time() })},
@@ -105,7 +113,7 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 	config := graphql.Config{
 		SDL:       cfg.Catalogue.SDL(d),
 		Types:     types,
-		Scalars:   map[string]graphql.Scalar{"Time": readTime, "Uint64": readNumber},
+		Scalars:   map[string]graphql.Scalar{"Time": readTime, "Uint64": readNumber, "Address": readAddress, "JSON": fetch.ReadJSON},
 		Guards:    a.guards(),
 		Limits:    limits(cfg.Limits),
 		Weigh:     a.weigh,
@@ -118,6 +126,11 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 	if d == catalogue.Telemetry {
 		config.Hidden = hidden
 		types["Query"]["SignalsLatest"] = a.signalsLatest
+		types["Query"]["vinVCLatest"], types["VINVC"] = a.vinVCLatest, vinVC()
+		types["Query"]["attestations"], types["Attestation"] = a.attestations, attestation()
+	} else {
+		maps.Copy(types, fetch.Fields())
+		maps.Copy(types["Query"], a.cloudEvents())
 	}
 	s, err := graphql.New(config)
 	if err != nil {
@@ -149,9 +162,12 @@ func (a *answers) authorise(r *http.Request) (any, error) {
 // explain gives errors the form of the dialect (spec api 2).
 func (a *answers) explain(err error) (string, map[string]any) {
 	var r *refusal
+	var raw *fetch.Refusal
 	switch {
 	case errors.As(err, &r):
 		return r.message, r.extensions
+	case errors.As(err, &raw):
+		return fetch.Explain(err)
 	case errors.Is(err, context.DeadlineExceeded) && a.dialect == catalogue.Telemetry:
 		return graphql.DeadlineMessage, map[string]any{"code": sayso.Invalid.Code()}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

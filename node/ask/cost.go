@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"sayso"
+	"sayso/node/ask/fetch"
 	"sayso/node/ask/graphql"
 	"sayso/node/vault"
 )
@@ -46,6 +47,8 @@ func (a *answers) weigh(c *graphql.Call, typeName string, f *graphql.Field) grap
 		return graphql.Weight{Own: a.weighSignals(c, f)}
 	case "events":
 		return graphql.Weight{Own: weighEvents(f), Times: 1}
+	case "latestCloudEvent", "cloudEvents", "availableCloudEventTypes", "attestations", "vinVCLatest":
+		return fetch.Weigh(f)
 	case "dataSummary":
 		return graphql.Weight{Own: perHour * int64(longest/hour), Times: 1}
 	}

@@ -35,6 +35,9 @@ const (
 func (a *answers) guards() map[string]graphql.Guard {
 	return map[string]graphql.Guard{
 		vehicleToken: func(c *graphql.Call, _ *ast.Directive, _ any, f *graphql.Field) error {
+			if subjects[f.Name] {
+				return nil
+			}
 			_, _, err := a.vehicle(c, f)
 			return err
 		},

@@ -25,17 +25,17 @@ type Vault interface {
 	CloudEventsOf(ctx context.Context, v vault.View, of vault.Class, from, to sayso.Instant, yield func(vault.Stored) bool) error
 }
 
-// Registry says which devices were in which vehicle; [registry.Registry] is one.
-type Registry interface {
-	Chain() registry.ChainInfo
+// Devices says which devices were in which vehicle; [registry.Registry] is one.
+type Devices interface {
 	Device(id uint64) (registry.Device, bool)
 	Synthetic(id uint64) (registry.Synthetic, bool)
 }
 
 // Reader reads cloud events.
 type Reader struct {
-	Vault    Vault
-	Registry Registry
+	Vault   Vault
+	Chain   registry.ChainInfo
+	Devices Devices // nil where no device can be asked for
 	// Link is where a payload can be had that is too long to stand in an answer;
 	// nil where every payload stands in it.
 	Link func(c *Caller, s *vault.Stored) string
@@ -89,17 +89,16 @@ func (r *Reader) Find(c *Caller, text string) (Subject, error) {
 	if err != nil {
 		return Subject{}, none
 	}
-	chain := r.Registry.Chain()
-	if id, ok := did.Is(chain.ID, chain.Vehicle); ok {
+	if id, ok := did.Is(r.Chain.ID, r.Chain.Vehicle); ok {
 		if c.Asset != nil && did.String() != c.Asset.String() {
 			return Subject{}, none
 		}
 		return Subject{Vehicle: id}, nil
 	}
-	if c.Asset == nil {
+	if c.Asset == nil || r.Devices == nil {
 		return Subject{}, none
 	}
-	vehicle, ok := c.Asset.Is(chain.ID, chain.Vehicle)
+	vehicle, ok := c.Asset.Is(r.Chain.ID, r.Chain.Vehicle)
 	if !ok || !r.paired(did, vehicle) {
 		return Subject{}, none
 	}
@@ -109,13 +108,12 @@ func (r *Reader) Find(c *Caller, text string) (Subject, error) {
 // paired says whether a device is or was in a vehicle. What it said is kept with
 // the vehicle in which it was then.
 func (r *Reader) paired(did sayso.DID, vehicle uint64) bool {
-	chain := r.Registry.Chain()
-	if id, ok := did.Is(chain.ID, chain.AftermarketDevice); ok {
-		d, there := r.Registry.Device(id)
+	if id, ok := did.Is(r.Chain.ID, r.Chain.AftermarketDevice); ok {
+		d, there := r.Devices.Device(id)
 		return there && slices.ContainsFunc(d.Pairings, func(p registry.Pairing) bool { return p.Vehicle == vehicle })
 	}
-	if id, ok := did.Is(chain.ID, chain.SyntheticDevice); ok && !chain.SyntheticDevice.IsZero() {
-		s, there := r.Registry.Synthetic(id)
+	if id, ok := did.Is(r.Chain.ID, r.Chain.SyntheticDevice); ok && !r.Chain.SyntheticDevice.IsZero() {
+		s, there := r.Devices.Synthetic(id)
 		return there && s.Vehicle == vehicle
 	}
 	return false

@@ -23,8 +23,8 @@ var schema string
 // there is a link.
 const MaxInline = 1 << 20
 
-// maxPayloads bounds the payloads of one field.
-const maxPayloads = 16 << 20
+// MaxPayloads bounds the payloads of one field.
+const MaxPayloads = 16 << 20
 
 // Costs of a field: to look for events, and to count all of them.
 const (
@@ -255,7 +255,7 @@ func (r *Reader) EventTypes(c *graphql.Call, caller *Caller, f *graphql.Field) (
 
 // queryOf reads the arguments of a field.
 func queryOf(f *graphql.Field) Query {
-	q := Query{Bytes: maxPayloads}
+	q := Query{Bytes: MaxPayloads}
 	limit, _ := graphql.Arg[int64](f.Args, "limit")
 	q.Limit = Clamp(limit)
 	q.Deleted, _ = graphql.Arg[bool](f.Args, "includeDeleted")
