@@ -29,23 +29,28 @@ type decoder struct {
 	fold            func(*registry.Tx, args) error
 }
 
-// place is where a log must come from to be an event: the contract and topic 0.
+// place is where a log must come from to be an event: the contract, topic 0 and
+// how many topics there are, since what is indexed is not part of topic 0.
 type place struct {
 	contract common.Address
 	topic    common.Hash
+	topics   int
 }
 
-// decoders turns the table into a look-up. Two events of one name differ in
-// topic 0, so none hides another.
+// decoders turns the table into a look-up, without the contracts that the chain
+// does not have. Two events of one name differ in topic 0, so none hides another.
 func decoders(chain registry.ChainInfo, table []event) (map[place]decoder, error) {
 	out := map[place]decoder{}
 	for _, e := range table {
+		if e.contract(chain).IsZero() {
+			continue
+		}
 		d, topic, err := parseSignature(e.signature)
 		if err != nil {
 			return nil, fmt.Errorf("follow: event %q: %w", e.signature, err)
 		}
 		d.fold = e.fold
-		at := place{common.Address(e.contract(chain)), topic}
+		at := place{common.Address(e.contract(chain)), topic, 1 + len(d.indexed)}
 		if _, twice := out[at]; twice {
 			return nil, fmt.Errorf("follow: event %q is in the table twice", e.signature)
 		}
@@ -107,11 +112,13 @@ type errSkip string
 func (e errSkip) Error() string { return string(e) }
 
 func (a args) number(name string) *big.Int {
-	n, _ := a[name].(*big.Int)
-	if n == nil {
-		return new(big.Int)
+	switch n := a[name].(type) {
+	case *big.Int:
+		return n
+	case uint8:
+		return big.NewInt(int64(n))
 	}
-	return n
+	return new(big.Int)
 }
 
 // id reads a token id. Vehicles, devices, manufacturers and licences are
@@ -133,6 +140,15 @@ func (a args) text(name string) string {
 	s, _ := a[name].(string)
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
+
+// bytes32 reads 32 bytes as hexadecimal text.
+func (a args) bytes32(name string) string {
+	b, _ := a[name].([32]byte)
+	return registry.NameOf(b)
+}
+
+// decimal reads a number of any size.
+func (a args) decimal(name string) string { return a.number(name).String() }
 
 // seconds reads a time in Unix seconds; what does not fit is for ever.
 func (a args) seconds(name string) int64 {

@@ -297,7 +297,7 @@ func (f *Follower) apply(tx *registry.Tx, l *types.Log) error {
 	if len(l.Topics) == 0 || l.Removed {
 		return nil
 	}
-	d, ok := f.decoders[place{l.Address, l.Topics[0]}]
+	d, ok := f.decoders[place{l.Address, l.Topics[0], len(l.Topics)}]
 	if !ok {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,14 +22,18 @@ import (
 // forks is how many random forks the tests make: go test ./protocol/follow -forks 1000.
 var forks = flag.Int("forks", 100, "random forks to make")
 
-// randomLogs are events of a few vehicles, among them some that name what is not
-// there.
+// randomLogs are events of a few vehicles and of everything else there is, among
+// them some that name what is not there.
 func randomLogs(t testing.TB, rnd *rand.Rand) []types.Log {
 	var out []types.Log
+	every := cases()
 	for range max(0, rnd.IntN(7)-3) {
 		id, who := n(1+rnd.Uint64N(5)), common.Address{byte(1 + rnd.IntN(4))}
 		device := n(1 + rnd.Uint64N(4))
-		switch rnd.IntN(8) {
+		switch rnd.IntN(9) {
+		case 8:
+			k := every[rnd.IntN(len(every))]
+			out = append(out, emit(t, k.at, rowOf(t, k.at, k.begins).signature, k.values...))
 		case 0:
 			out = append(out, emit(t, info.Registry, minted, n(1), id, who, "d"))
 		case 1:
@@ -58,11 +63,20 @@ func told(t testing.TB, r *registry.Registry, now time.Time) string {
 	}
 	var out strings.Builder
 	out.WriteString(facts)
+	for v := range r.Vehicles(registry.VehicleFilter{}) {
+		stake, _ := r.StakeOn(v.ID)
+		name, _ := r.NameOn(v.ID)
+		synthetic, _ := r.SyntheticByAddress(sayso.Address{0xe1})
+		n, err := r.EarningsOf(v.ID).Count(context.Background())
+		fmt.Fprintln(&out, v.ID, stake, name, synthetic, n, err)
+	}
 	for id := range uint64(5) {
 		for who := range byte(4) {
 			a := sayso.Address{who + 1}
 			g, ok := r.Grant(id+1, a)
 			fmt.Fprintln(&out, id+1, who+1, ok, g, consent.Decide(r, a, id+1, now))
+			share, ok := r.AccountGrant(sayso.Address{byte(id + 8)}, a)
+			fmt.Fprintln(&out, ok, share)
 		}
 	}
 	return out.String()

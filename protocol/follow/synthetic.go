@@ -12,7 +12,7 @@ const (
 
 // connectedTable returns the rows of synthetic devices and of the storage node that
 // keeps a vehicle's data. A synthetic device moves with its vehicle and with nothing
-// else, so its own Transfer says nothing new.
+// else, so its own Transfer says something new only where it ends.
 func connectedTable() []event {
 	return []event{
 		{onRegistry, syntheticNew, syntheticMinted},
@@ -21,7 +21,8 @@ func connectedTable() []event {
 			s.Attributes = with(s.Attributes, a.text("attribute"), a.text("info"))
 		})},
 		{onRegistry, storageNode, storageNodeSet},
-		{onRegistry, renamed, manufacturerRenamed},
+		{onRegistry, renamed, manufacturer("tokenId", func(m *registry.Manufacturer, a args) { m.Name = a.text("name") })},
+		{onSynthetic, transfer, syntheticMoved},
 	}
 }
 
@@ -34,11 +35,21 @@ func syntheticMinted(tx *registry.Tx, a args) error {
 	if err != nil {
 		return err
 	}
-	tx.PutSynthetic(registry.Synthetic{
-		ID: id, Connection: a.number("connectionId").String(), Vehicle: vehicleID,
-		Address: a.address("syntheticDeviceAddress"), MintedAt: tx.Block.Time,
+	s, _ := tx.Synthetic(id)
+	s.ID, s.Connection, s.Vehicle, s.BurnedAt = id, a.decimal("connectionId"), vehicleID, 0
+	s.Address, s.MintedAt = a.address("syntheticDeviceAddress"), tx.Block.Time
+	tx.PutSynthetic(s)
+	return vehicle(tx, a, "vehicleNode", func(v *registry.Vehicle) {
+		v.Synthetic, v.Connection = id, s.Connection
+		learned(tx, v, a.address("owner"))
 	})
-	return vehicle(tx, a, "vehicleNode", func(v *registry.Vehicle) { v.Synthetic = id })
+}
+
+func syntheticMoved(tx *registry.Tx, a args) error {
+	if !a.address("to").IsZero() {
+		return nil
+	}
+	return synthetic("tokenId", syntheticBurned)(tx, a)
 }
 
 // synthetic changes a synthetic device that is there.
@@ -60,9 +71,11 @@ func synthetic(name string, change func(*registry.Tx, *registry.Synthetic, args)
 
 // syntheticBurned ends the link of the vehicle too, unless it has another by now.
 func syntheticBurned(tx *registry.Tx, s *registry.Synthetic, _ args) {
-	s.BurnedAt = tx.Block.Time
+	if s.BurnedAt == 0 {
+		s.BurnedAt = tx.Block.Time
+	}
 	if v, ok := tx.Vehicle(s.Vehicle); ok && v.Synthetic == s.ID {
-		v.Synthetic = 0
+		v.Synthetic, v.Connection = 0, ""
 		tx.PutVehicle(v)
 	}
 }
@@ -75,18 +88,4 @@ func storageNodeSet(tx *registry.Tx, a args) error {
 			v.StorageNode = n.String()
 		}
 	})
-}
-
-func manufacturerRenamed(tx *registry.Tx, a args) error {
-	id, err := a.id("tokenId")
-	if err != nil {
-		return err
-	}
-	m, ok := tx.Manufacturer(id)
-	if !ok {
-		return missing("manufacturer", id)
-	}
-	m.Name = a.text("name")
-	tx.PutManufacturer(m)
-	return nil
 }

@@ -15,6 +15,14 @@ func onManufacturer(c registry.ChainInfo) sayso.Address { return c.Manufacturer 
 func onDevice(c registry.ChainInfo) sayso.Address       { return c.AftermarketDevice }
 func onGrants(c registry.ChainInfo) sayso.Address       { return c.Grants }
 func onLicense(c registry.ChainInfo) sayso.Address      { return c.DevLicense }
+func onTemplates(c registry.ChainInfo) sayso.Address    { return c.Templates }
+func onSynthetic(c registry.ChainInfo) sayso.Address    { return c.SyntheticDevice }
+func onConnections(c registry.ChainInfo) sayso.Address  { return c.Connections }
+func onStorage(c registry.ChainInfo) sayso.Address      { return c.StorageNodes }
+func onStaking(c registry.ChainInfo) sayso.Address      { return c.Staking }
+func onNames(c registry.ChainInfo) sayso.Address        { return c.Names }
+func onResolver(c registry.ChainInfo) sayso.Address     { return c.Resolver }
+func onReward(c registry.ChainInfo) sayso.Address       { return c.Reward }
 
 const transfer = "Transfer(address indexed from, address indexed to, uint256 indexed tokenId)"
 
@@ -24,12 +32,14 @@ const transfer = "Transfer(address indexed from, address indexed to, uint256 ind
 func table(chain registry.ChainInfo) []event {
 	list := []event{
 		{onRegistry, "ManufacturerNodeMinted(string name, uint256 tokenId, address indexed owner)", manufacturerMinted},
+		{onRegistry, "ManufacturerAttributeSet(uint256 tokenId, string attribute, string info)", manufacturer("tokenId", manufacturerAttributeSet)},
 		{onManufacturer, transfer, manufacturerMoved},
 
 		{onRegistry, "VehicleNodeMinted(uint256 manufacturerId, uint256 vehicleId, address owner)", vehicleMinted},
 		{onRegistry, "VehicleNodeMintedWithDeviceDefinition(uint256 indexed manufacturerId, uint256 indexed vehicleId, address indexed owner, string deviceDefinitionId)", vehicleMinted},
 		{onRegistry, "VehicleAttributeSet(uint256 tokenId, string attribute, string info)", vehicleAttributeSet},
 		{onRegistry, "DeviceDefinitionIdSet(uint256 indexed vehicleId, string ddId)", definitionSet},
+		{onRegistry, "VehicleNodeBurned(uint256 indexed vehicleNode, address indexed owner)", vehicleBurned},
 		{onVehicle, transfer, vehicleMoved},
 
 		{onRegistry, "AftermarketDeviceNodeMinted(uint256 indexed manufacturerId, uint256 tokenId, address indexed aftermarketDeviceAddress, address indexed owner)", deviceMinted},
@@ -40,14 +50,10 @@ func table(chain registry.ChainInfo) []event {
 		{onRegistry, "AftermarketDevicePaired(uint256 aftermarketDeviceNode, uint256 vehicleNode, address indexed owner)", devicePaired},
 		{onRegistry, "AftermarketDeviceUnpaired(uint256 aftermarketDeviceNode, uint256 vehicleNode, address indexed owner)", deviceUnpaired},
 		{onRegistry, "AftermarketDeviceAddressReset(uint256 indexed manufacturerId, uint256 indexed tokenId, address indexed aftermarketDeviceAddress)", deviceAddressReset},
+		{onRegistry, "AftermarketDeviceTransferred(uint256 indexed aftermarketDeviceNode, address indexed oldOwner, address indexed newOwner)", deviceTransferred},
 		{onRegistry, "AftermarketDeviceNodeBurned(uint256 indexed tokenId, address indexed owner)", deviceBurned},
 		{onRegistry, "BeneficiarySet(address indexed idProxyAddress, uint256 indexed nodeId, address indexed beneficiary)", beneficiarySet(chain.AftermarketDevice)},
 		{onDevice, transfer, deviceMoved},
-
-		{onGrants, "PermissionsSet(address indexed asset, uint256 indexed tokenId, uint256 permissions, address indexed grantee, uint256 expiration, uint256 templateId, string source)", permissionsSet(chain.Vehicle)},
-		{onGrants, "PermissionsSet(address indexed asset, uint256 indexed tokenId, uint256 permissions, address indexed grantee, uint256 expiration, string source)", permissionsSet(chain.Vehicle)},
-		{onGrants, "PermissionsRenounced(address indexed asset, uint256 indexed tokenId, address indexed grantee)", permissionsRenounced(chain.Vehicle)},
-		{onGrants, allRevoked, allPermissionsRevoked(chain.Vehicle)},
 
 		{onLicense, "Issued(uint256 indexed tokenId, address indexed owner, address indexed clientId)", licenceIssued},
 		{onLicense, "LicenseAliasSet(uint256 indexed tokenId, string licenseAlias)", licence(func(tx *registry.Tx, l *registry.Licence, a args) { l.Alias = a.text("licenseAlias") })},
@@ -57,11 +63,7 @@ func table(chain registry.ChainInfo) []event {
 		{onLicense, "RedirectUriDisabled(uint256 indexed tokenId, string uri)", licence(redirectDisabled)},
 		{onLicense, transfer, licence(licenceMoved)},
 	}
-	list = append(list, connectedTable()...)
-	if !chain.Templates.IsZero() {
-		list = append(list, templateTable()...)
-	}
-	return list
+	return slices.Concat(list, grantTable(chain), connectedTable(), templateTable(), networkTable(chain))
 }
 
 func missing(what string, id uint64) error {
@@ -69,25 +71,39 @@ func missing(what string, id uint64) error {
 }
 
 func manufacturerMinted(tx *registry.Tx, a args) error {
-	id, err := a.id("tokenId")
-	if err == nil {
-		tx.PutManufacturer(registry.Manufacturer{ID: id, Name: a.text("name"), Owner: a.address("owner"), MintedAt: tx.Block.Time})
+	return manufacturer("tokenId", func(m *registry.Manufacturer, a args) {
+		m.Name, m.Owner, m.MintedAt = a.text("name"), a.address("owner"), tx.Block.Time
+	})(tx, a)
+}
+
+// manufacturer changes a manufacturer. One that was minted before the first block
+// that was read is known by what happens to it.
+func manufacturer(name string, change func(*registry.Manufacturer, args)) func(*registry.Tx, args) error {
+	return func(tx *registry.Tx, a args) error {
+		id, err := a.id(name)
+		if err == nil && id == 0 {
+			err = missing("manufacturer", id)
+		}
+		if err != nil {
+			return err
+		}
+		m, _ := tx.Manufacturer(id)
+		m.ID = id
+		change(&m, a)
+		tx.PutManufacturer(m)
+		return nil
 	}
-	return err
+}
+
+func manufacturerAttributeSet(m *registry.Manufacturer, a args) {
+	m.Attributes = with(m.Attributes, a.text("attribute"), a.text("info"))
 }
 
 func manufacturerMoved(tx *registry.Tx, a args) error {
-	id, err := a.id("tokenId")
-	if err != nil || a.address("from").IsZero() {
-		return err
+	if a.address("from").IsZero() {
+		return nil
 	}
-	m, ok := tx.Manufacturer(id)
-	if !ok {
-		return missing("manufacturer", id)
-	}
-	m.Owner = a.address("to")
-	tx.PutManufacturer(m)
-	return nil
+	return manufacturer("tokenId", func(m *registry.Manufacturer, a args) { m.Owner = a.address("to") })(tx, a)
 }
 
 func vehicleMinted(tx *registry.Tx, a args) error {
@@ -99,7 +115,7 @@ func vehicleMinted(tx *registry.Tx, a args) error {
 	if err != nil {
 		return err
 	}
-	v, _ := tx.Vehicle(id) // attributes may have come first
+	v, _ := tx.Vehicle(id) // other events of the transaction may have come first
 	v.ID, v.Manufacturer, v.MintedAt = id, maker, tx.Block.Time
 	if definition := a.text("deviceDefinitionId"); definition != "" {
 		v.Definition = definition
@@ -109,19 +125,37 @@ func vehicleMinted(tx *registry.Tx, a args) error {
 	return nil
 }
 
-// vehicle changes a vehicle that is there.
+// vehicle changes a vehicle.
 func vehicle(tx *registry.Tx, a args, name string, change func(*registry.Vehicle)) error {
 	id, err := a.id(name)
 	if err != nil {
 		return err
 	}
+	if id == 0 {
+		return missing("vehicle", id)
+	}
 	v, ok := tx.Vehicle(id)
 	if !ok {
-		return missing("vehicle", id)
+		v = unseen(tx, id)
 	}
 	change(&v)
 	tx.PutVehicle(v)
 	return nil
+}
+
+// unseen is a vehicle that was minted before the first block that was read. Whose
+// it is, is not known, and since when neither: so what was before belongs to
+// another ownership than what comes, and nobody sees anything of it.
+func unseen(tx *registry.Tx, id uint64) registry.Vehicle {
+	return registry.Vehicle{ID: id, Owners: []registry.Ownership{{}, {From: tx.Block.Time, Block: tx.Block.Number}}}
+}
+
+// learned notes who owns a vehicle whose owner was not known.
+func learned(tx *registry.Tx, v *registry.Vehicle, owner sayso.Address) {
+	if n := len(v.Owners); n > 1 && !v.Burned && v.Owner().IsZero() {
+		v.Owners = slices.Clone(v.Owners)
+		v.Owners[n-1].Owner, v.Owners[n-1].Block = owner, tx.Block.Number
+	}
 }
 
 func vehicleAttributeSet(tx *registry.Tx, a args) error {
@@ -142,42 +176,61 @@ func vehicleMoved(tx *registry.Tx, a args) error {
 	}
 	return vehicle(tx, a, "tokenId", func(v *registry.Vehicle) {
 		tx.DeleteGrants(v.ID)
+		tx.DeletePrivileges(v.ID)
 		switch {
 		case to.IsZero():
-			v.Burned = true
+			burn(tx, v)
 		case to != v.Owner():
 			v.Owners = append(slices.Clone(v.Owners), registry.Ownership{Owner: to, From: tx.Block.Time, Block: tx.Block.Number})
 		}
 	})
 }
 
-func deviceMinted(tx *registry.Tx, a args) error {
-	id, err := a.id("tokenId")
-	if err != nil {
-		return err
+func vehicleBurned(tx *registry.Tx, a args) error {
+	return vehicle(tx, a, "vehicleNode", func(v *registry.Vehicle) {
+		tx.DeleteGrants(v.ID)
+		tx.DeletePrivileges(v.ID)
+		burn(tx, v)
+	})
+}
+
+// burn ends a vehicle with its links.
+func burn(tx *registry.Tx, v *registry.Vehicle) {
+	v.Burned = true
+	if d, ok := tx.Device(v.Device); ok {
+		d.Pairings = ended(d.Pairings, tx.Block.Time)
+		tx.PutDevice(d)
 	}
+	if s, ok := tx.Synthetic(v.Synthetic); ok && s.BurnedAt == 0 {
+		s.BurnedAt = tx.Block.Time
+		tx.PutSynthetic(s)
+	}
+	v.Device, v.Synthetic, v.Connection = 0, 0, ""
+}
+
+func deviceMinted(tx *registry.Tx, a args) error {
 	maker, err := a.id("manufacturerId")
 	if err != nil {
 		return err
 	}
-	owner := a.address("owner")
-	tx.PutDevice(registry.Device{
-		ID: id, Manufacturer: maker, Address: a.address("aftermarketDeviceAddress"),
-		Owner: owner, Beneficiary: owner, MintedAt: tx.Block.Time,
+	return device(tx, a, "tokenId", func(d *registry.Device) {
+		d.Manufacturer, d.Address, d.MintedAt = maker, a.address("aftermarketDeviceAddress"), tx.Block.Time
+		d.Owner, d.Beneficiary = a.address("owner"), a.address("owner")
 	})
-	return nil
 }
 
-// device changes a device that is there.
+// device changes a device. One that was minted before the first block that was
+// read is known by what happens to it.
 func device(tx *registry.Tx, a args, name string, change func(*registry.Device)) error {
 	id, err := a.id(name)
 	if err != nil {
 		return err
 	}
-	d, ok := tx.Device(id)
-	if !ok {
+	if id == 0 {
 		return missing("aftermarket device", id)
 	}
+	d, _ := tx.Device(id)
+	d.ID = id
 	change(&d)
 	tx.PutDevice(d)
 	return nil
@@ -203,6 +256,9 @@ func devicePaired(tx *registry.Tx, a args) error {
 		return err
 	}
 	err = device(tx, a, "aftermarketDeviceNode", func(d *registry.Device) {
+		if p, ok := d.Paired(); ok && p.Vehicle == id {
+			return
+		}
 		d.Pairings = append(ended(d.Pairings, tx.Block.Time), registry.Pairing{Vehicle: id, From: tx.Block.Time})
 	})
 	if err != nil {
@@ -240,10 +296,18 @@ func deviceAddressReset(tx *registry.Tx, a args) error {
 
 func deviceBurned(tx *registry.Tx, a args) error {
 	id, err := a.id("tokenId")
-	if err == nil {
-		tx.DeleteDevice(id)
+	d, ok := tx.Device(id)
+	if err != nil || !ok {
+		return err
 	}
-	return err
+	if p, paired := d.Paired(); paired {
+		if v, ok := tx.Vehicle(p.Vehicle); ok && v.Device == id {
+			v.Device = 0
+			tx.PutVehicle(v)
+		}
+	}
+	tx.DeleteDevice(id)
+	return nil
 }
 
 // beneficiarySet names who earns for a device; the zero address is the owner.
@@ -260,74 +324,25 @@ func beneficiarySet(devices sayso.Address) func(*registry.Tx, args) error {
 	}
 }
 
+func deviceTransferred(tx *registry.Tx, a args) error {
+	to := a.address("newOwner")
+	return device(tx, a, "aftermarketDeviceNode", func(d *registry.Device) {
+		if d.Owner != to {
+			d.Owner, d.Beneficiary = to, to
+		}
+	})
+}
+
 func deviceMoved(tx *registry.Tx, a args) error {
 	to := a.address("to")
 	if a.address("from").IsZero() || to.IsZero() {
 		return nil
 	}
-	return device(tx, a, "tokenId", func(d *registry.Device) { d.Owner, d.Beneficiary = to, to })
-}
-
-// permissionsSet replaces the grant of a grantee; none at all removes it.
-func permissionsSet(vehicles sayso.Address) func(*registry.Tx, args) error {
-	return func(tx *registry.Tx, a args) error {
-		id, grantee, err := grantOf(vehicles, a)
-		if err != nil {
-			return err
+	return device(tx, a, "tokenId", func(d *registry.Device) {
+		if d.Owner != to { // else told twice, by which a beneficiary named since does not go
+			d.Owner, d.Beneficiary = to, to
 		}
-		if _, ok := tx.Vehicle(id); !ok {
-			return missing("vehicle", id)
-		}
-		permissions := a.number("permissions")
-		if permissions.Sign() == 0 {
-			tx.DeleteGrant(id, grantee)
-			return nil
-		}
-		g := registry.Grant{
-			Vehicle: id, Grantee: grantee,
-			Right:  registry.Right{Permissions: fmt.Sprintf("0x%x", permissions), Expires: a.seconds("expiration")},
-			Source: a.text("source"), CreatedAt: tx.Block.Time, Block: tx.Block.Number,
-		}
-		if template := a.number("templateId"); template.Sign() != 0 {
-			g.Template = template.String()
-		}
-		tx.PutGrant(g)
-		return nil
-	}
-}
-
-func permissionsRenounced(vehicles sayso.Address) func(*registry.Tx, args) error {
-	return func(tx *registry.Tx, a args) error {
-		id, grantee, err := grantOf(vehicles, a)
-		if err == nil {
-			tx.DeleteGrant(id, grantee)
-		}
-		return err
-	}
-}
-
-// allRevoked is the event by which every grant of a token ends at once.
-const allRevoked = "AllPermissionsRevoked(address indexed asset, uint256 indexed tokenId, uint256 version)"
-
-func allPermissionsRevoked(vehicles sayso.Address) func(*registry.Tx, args) error {
-	return func(tx *registry.Tx, a args) error {
-		if a.address("asset") != vehicles {
-			return errSkip("the grants of something that is not a vehicle")
-		}
-		id, err := a.id("tokenId")
-		if err == nil {
-			tx.DeleteGrants(id)
-		}
-		return err
-	}
-}
-
-func grantOf(vehicles sayso.Address, a args) (uint64, sayso.Address, error) {
-	if a.address("asset") != vehicles {
-		return 0, sayso.Address{}, errSkip("a grant on something that is not a vehicle")
-	}
-	id, err := a.id("tokenId")
-	return id, a.address("grantee"), err
+	})
 }
 
 func licenceIssued(tx *registry.Tx, a args) error {

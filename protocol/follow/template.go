@@ -3,11 +3,8 @@ package follow
 import (
 	"fmt"
 
-	"sayso"
 	"sayso/owner/registry"
 )
-
-func onTemplates(c registry.ChainInfo) sayso.Address { return c.Templates }
 
 // templateTable returns the rows for a chain that has permission templates. A mint
 // emits Transfer from the zero address, which the creation covers.

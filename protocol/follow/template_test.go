@@ -64,7 +64,7 @@ func TestAChainWithoutTemplatesHasNone(t *testing.T) {
 			t.Errorf("%s is expected at the zero address", d.name)
 		}
 	}
-	if all, _ := decoders(info, table(info)); len(all) != len(list)+len(templateTable()) {
+	if all, _ := decoders(info, table(info)); len(all) != len(list)+len(templateTable()) || len(all) != len(table(info)) {
 		t.Errorf("%d events with templates, %d without", len(all), len(list))
 	}
 }
