@@ -30,6 +30,7 @@ type row struct{ key, value []byte }
 type touchedLatest struct {
 	rows latestRows
 	slot uint32 // the key that seals them
+	hot  int    // bytes of readings
 }
 
 func (v *Vault) newApplying() *applying {
@@ -122,6 +123,7 @@ func (a *applying) raise(p *part) error {
 		a.touched[own] = t
 	}
 	t.slot = p.slot
+	t.hot += len(p.sealed)
 	if p.rows == nil {
 		a.key = p.append(a.key[:0])
 		plain, err := a.v.keys.open(nil, p.sealed, a.key, own)
@@ -181,7 +183,7 @@ func (a *applying) commit(at position) error {
 	if err := a.batch.Set(metaApplied, a.value, nil); err != nil {
 		return err
 	}
-	if err := a.batch.Commit(pebble.NoSync); err != nil {
+	if err := a.put(); err != nil {
 		return fmt.Errorf("vault: applying sequence %d: %w", at.seq, err)
 	}
 	for own := range a.erased {
@@ -193,8 +195,21 @@ func (a *applying) commit(at position) error {
 	}
 	for own, t := range a.touched {
 		a.v.latest.put(own, slices.Clip(t.rows))
+		a.v.hot.note(own, t.hot)
 	}
 	return a.batch.Close()
+}
+
+// put makes the batch visible. No chunk goes in at the same time as an erasure:
+// one that was made of what is erased must not follow it.
+func (a *applying) put() error {
+	if len(a.erased) == 0 {
+		return a.batch.Commit(pebble.NoSync)
+	}
+	a.v.erasing.Lock()
+	defer a.v.erasing.Unlock()
+	defer a.v.erased.Add(1)
+	return a.batch.Commit(pebble.NoSync)
 }
 
 func encodeApplied(b []byte, p position) []byte {

@@ -16,9 +16,7 @@ const (
 	chunkRepeats = 1 << iota // flag: a signal has two values at one time
 	chunkRolled              // flag: the values are gone, the roll-ups stay
 
-	chunkRows   = 8192    // a chunk gets no more rows than that
-	chunkMost   = 1 << 16 // a reader believes no more than that
-	inlineBytes = 512     // parts up to that are in the head
+	chunkMost = 1 << 16 // a reader believes no more rows than that
 )
 
 // The number of a part in the key. A column's is signal+1 in the upper, the kind
@@ -37,7 +35,7 @@ type chunkPart struct {
 }
 
 // encode gives the rows of a table, the head first.
-func (t *table) encode(bucket uint32) []chunkPart {
+func (t *table) encode(bucket uint32, sizes *ChunkSizes) []chunkPart {
 	parts := make([]chunkPart, 1, 2+len(t.cols))
 	times, presence := t.encodeTimes(bucket)
 	flags := byte(0)
@@ -55,7 +53,7 @@ func (t *table) encode(bucket uint32) []chunkPart {
 	b = binary.AppendUvarint(b, uint64(high-low))
 	var bodies []byte
 	put := func(part uint32, plain []byte) {
-		if len(plain) > inlineBytes {
+		if len(plain) > sizes.Inline {
 			parts = append(parts, chunkPart{part, plain})
 			b = append(b, 0)
 			return
@@ -78,7 +76,7 @@ func (t *table) encode(bucket uint32) []chunkPart {
 		plain := c.encode()
 		put(partOf(c.signal, c.kind), plain)
 		was := len(bodies)
-		if c.kind == sayso.Number && len(c.rows) >= rollupFrom*hoursOf(t, c) {
+		if c.kind == sayso.Number && len(c.rows) >= sizes.Rollup*hoursOf(t, c) {
 			bodies = appendRollups(bodies, t, c, plain)
 		}
 		b = binary.AppendUvarint(b, uint64(len(bodies)-was))

@@ -32,6 +32,7 @@ type Config struct {
 	KeyEntries      int           // 65,536: data keys held unwrapped
 	PackBytes       int           // 48 KiB: readings of a vehicle that wait for so much before they are packed; fewer wait for the end of their six hours
 	PackEvery       time.Duration // 1 min: how often is looked for what its time has come
+	Chunk           ChunkSizes    // of packed readings; other sizes than the built-in ones are for tests
 	Retain          Policy        // what goes with time; the zero value keeps all
 	MinFreeBytes    uint64        // the larger of 5 % and 2 GiB: less free space than that is Full; 1 turns it off
 }
@@ -56,10 +57,20 @@ func (c Config) withDefaults() Config {
 	def(&c.CacheBytes, 64<<20)
 	def(&c.MemTableBytes, 16<<20)
 	def(&c.PackBytes, 48<<10)
+	def(&c.Chunk.Rows, 8192)
+	def(&c.Chunk.Inline, 512)
+	def(&c.Chunk.Rollup, 32)
 	def(&c.PackEvery, time.Minute)
 	def(&c.LatestEntries, 1<<16)
 	def(&c.KeyEntries, 1<<16)
 	return c
+}
+
+// ChunkSizes say how chunks are built.
+type ChunkSizes struct {
+	Rows   int // 8,192: no chunk has more
+	Inline int // 512: parts up to so many bytes are in the head of a chunk, 1 is none
+	Rollup int // 32: numbers that an hour must have on average before a column carries roll-ups
 }
 
 // def sets a setting that was left zero.

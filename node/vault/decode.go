@@ -201,7 +201,7 @@ func within(times []int64, from, to sayso.Instant) (low, high int) {
 }
 
 // appendChunk appends the wanted rows of a chunk within [from, to), ascending by
-// time and signal, or, where the chunk has repetitions, in no order.
+// time and signal.
 func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want signalSet, from, to sayso.Instant) ([]Row, error) {
 	if c.flags&chunkRolled != 0 {
 		return rows, nil
@@ -227,6 +227,7 @@ func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want sig
 	if len(list) == 0 {
 		return rows, nil
 	}
+	start := len(rows)
 	low, high := within(c.times, from, to)
 	for i := range list {
 		list[i].t = w.r.room(i) // now that they move no more
@@ -245,6 +246,9 @@ func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want sig
 			})
 			o.next++
 		}
+	}
+	if !c.strict {
+		rows = append(rows[:start], sortRows(rows[start:])...)
 	}
 	return rows, nil
 }

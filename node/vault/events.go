@@ -197,29 +197,35 @@ func (v *Vault) Export(ctx context.Context, view View, yield func(Stored) bool) 
 
 // Follow gives what was committed after a sequence, see [Engine].
 func (v *Vault) Follow(ctx context.Context, since uint64, yield func(Entry) bool) error {
-	return v.reading(ctx, "vault.Follow", func(snap *pebble.Snapshot) error {
-		it, err := snap.NewIterWithContext(ctx, &pebble.IterOptions{
-			LowerBound: seqKey(nil, since+1), UpperBound: []byte{kindSeq + 1},
-		})
-		if err != nil || since+1 == 0 {
-			return err
-		}
-		for ok := it.First(); ok; ok = it.Next() {
-			e, present, ferr := v.entry(snap, it.Key(), it.Value())
-			if ferr != nil {
-				err = ferr
-				break
-			}
-			if present && !yield(e) {
-				break
-			}
-		}
-		return errors.Join(err, it.Error(), it.Close())
+	const op = "vault.Follow"
+	return v.read(ctx, op, func(r *Reader) error {
+		return r.call(ctx, op, func() error { return v.follow(ctx, r, since, yield) })
 	})
 }
 
+func (v *Vault) follow(ctx context.Context, r *Reader, since uint64, yield func(Entry) bool) error {
+	it, err := r.snap.NewIterWithContext(ctx, &pebble.IterOptions{
+		LowerBound: seqKey(nil, since+1), UpperBound: []byte{kindSeq + 1},
+	})
+	if err != nil || since+1 == 0 {
+		return err
+	}
+	u := unpacking{r: r}
+	for ok := it.First(); ok; ok = it.Next() {
+		e, present, ferr := v.entry(ctx, &u, it.Key(), it.Value())
+		if ferr != nil {
+			err = ferr
+			break
+		}
+		if present && !yield(e) {
+			break
+		}
+	}
+	return errors.Join(err, it.Error(), it.Close())
+}
+
 // entry puts a commit together from its locator.
-func (v *Vault) entry(snap *pebble.Snapshot, key, locator []byte) (e Entry, present bool, err error) {
+func (v *Vault) entry(ctx context.Context, u *unpacking, key, locator []byte) (e Entry, present bool, err error) {
 	if len(key) != 9 || len(locator) < 8 || (len(locator)-8)%13 != 0 {
 		return e, false, fmt.Errorf("vault: malformed locator: %w", errShort)
 	}
@@ -233,8 +239,17 @@ func (v *Vault) entry(snap *pebble.Snapshot, key, locator []byte) (e Entry, pres
 			p.index = events
 			events++
 		}
-		plain, err := v.get(snap, &p)
+		plain, err := v.get(u.r.snap.Snapshot, &p)
 		if errors.Is(err, errErased) {
+			if p.kind != kindReadings {
+				continue
+			}
+			rows, err := u.readings(ctx, &p)
+			if err != nil {
+				return e, false, err
+			}
+			e.Readings = append(e.Readings, rows...)
+			present = present || len(rows) > 0
 			continue
 		}
 		if err == nil {

@@ -26,9 +26,10 @@ func Open(cfg Config) (*Vault, error) {
 	v := &Vault{
 		cfg: cfg, latest: newLRU[owner, latestRows](cfg.LatestEntries),
 		wake: make(chan struct{}, 1), groups: make(chan groupOut, 2),
-		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256),
+		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256), packed: make(chan struct{}),
 		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), leaving: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
+	v.hot = newHotSet(cfg.PackBytes, cfg.KeyEntries)
 	first := make(chan struct{})
 	v.changed.Store(&first)
 	if err := v.guarded(v.open); err != nil {
@@ -37,6 +38,7 @@ func Open(cfg Config) (*Vault, error) {
 	go v.write()
 	go v.apply()
 	go v.keep()
+	go v.pack()
 	return v, nil
 }
 

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
@@ -158,7 +161,25 @@ func (q questions) ask(t *rapid.T, e vault.Engine) (out []string) {
 	err = e.Scan(ctx, q.view, q.signals, q.from, q.to, func(r vault.Row) bool { rows = append(rows, r); return len(rows) < q.stop })
 	add("scan", rows, err)
 	b, err := e.Buckets(ctx, q.view, q.cols, q.from, q.to, q.interval)
-	add("buckets", b, err)
+	add("buckets", rounded(b), err)
+	var each []vault.Bucket
+	err = e.EachBucket(ctx, q.view, q.cols, q.from, q.to, q.interval, func(b *vault.Bucket) bool {
+		each = append(each, vault.Bucket{Start: b.Start, Values: slices.Clone(b.Values), Has: slices.Clone(b.Has)})
+		return len(each) < q.stop
+	})
+	add("each bucket", rounded(each), err)
+	var table []string
+	err = e.Frames(ctx, q.view, q.signals, q.from, q.to, func(f *vault.Frame) bool {
+		for i, at := range f.Times {
+			line := fmt.Sprint(at)
+			for j := range f.Values {
+				line += fmt.Sprint(" ", f.Values[j][i])
+			}
+			table = append(table, line)
+		}
+		return true
+	})
+	add("frames", table, err)
 	var events []vault.EventRow
 	err = e.Events(ctx, q.view, q.from, q.to, func(r vault.EventRow) bool { events = append(events, r); return len(events) < q.stop })
 	add("events", events, err)
@@ -184,6 +205,19 @@ func (q questions) ask(t *rapid.T, e vault.Engine) (out []string) {
 	return out
 }
 
+// rounded leaves out the digits that depend on the order of an addition.
+func rounded(list []vault.Bucket) []vault.Bucket {
+	for i := range list {
+		for j := range list[i].Values {
+			v := &list[i].Values[j]
+			for _, f := range [...]*float64{&v.Number, &v.Location.Latitude, &v.Location.Longitude, &v.Location.HDOP} {
+				*f, _ = strconv.ParseFloat(strconv.FormatFloat(*f, 'g', 12, 64), 64)
+			}
+		}
+	}
+	return list
+}
+
 // compare fails at the first difference.
 func compare(t *rapid.T, got, want []string) {
 	t.Helper()
@@ -205,6 +239,12 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		cfg := config(t, fs)
 		cfg.SegmentBytes = 8 << 10
+		if rapid.Bool().Draw(rt, "packs by itself") {
+			cfg.PackBytes, cfg.PackEvery = rapid.IntRange(1, 400).Draw(rt, "pack bytes"), time.Millisecond
+		}
+		if rapid.Bool().Draw(rt, "small chunks") {
+			cfg.Chunk = vault.ChunkSizes{Rows: rapid.IntRange(2, 10).Draw(rt, "rows"), Inline: rapid.IntRange(1, 60).Draw(rt, "inline"), Rollup: 1}
+		}
 		v := open(t, cfg)
 		n := naive.New(clock.NewManual(start.Time()))
 		w := &world{t: rt}
@@ -251,6 +291,11 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 				fs, cfg.FS = left, left
 				var err error
 				if v, err = vault.Open(cfg); err != nil {
+					rt.Fatal(err)
+				}
+			},
+			"pack": func(rt *rapid.T) {
+				if err := v.Pack(ctx); err != nil {
 					rt.Fatal(err)
 				}
 			},

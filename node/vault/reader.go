@@ -71,7 +71,7 @@ func (r *Reader) close() error {
 	errs = append(errs, r.snap.release())
 	r.v, r.snap, r.opener = nil, nil, opener{}
 	clear(r.rows)
-	if cap(r.rows) <= 1<<14 && cap(r.whole) <= chunkRows {
+	if cap(r.rows) <= 1<<14 && cap(r.whole) <= 1<<14 {
 		readerPool.Put(r)
 	}
 	return errors.Join(errs...)

@@ -14,10 +14,6 @@ type stat struct {
 	sum, min, max, first, last float64
 }
 
-// rollupFrom is how many numbers an hour must have on average before a column
-// carries roll-ups: below that, reading the numbers is as good.
-const rollupFrom = 32
-
 // rollupRaw is the form of roll-ups of numbers that are no decimals.
 const rollupRaw = 15
 

@@ -15,8 +15,9 @@ import (
 
 // Vault is the engine on disk. Its methods may be called from any goroutine.
 //
-// Three goroutines do the work: write makes groups of the log, apply puts them
-// into Pebble, keep prepares segments and writes checkpoints. Locks, in the
+// Four goroutines do the work: write makes groups of the log, apply puts them
+// into Pebble, keep prepares segments and writes checkpoints, pack makes chunks
+// of readings. Locks, in the
 // order in which they may be held together: life, queue, flight, keyring.io,
 // keyring.mu, the caches' own.
 type Vault struct {
@@ -44,6 +45,13 @@ type Vault struct {
 
 	flight   sync.Mutex
 	inflight map[[16]byte]*pending
+
+	hot     *hotSet       // readings that are not packed
+	packing sync.Mutex    // held while a chunk is made
+	erasing sync.Mutex    // held while an erasure or a chunk goes into the rows; within packing
+	erased  atomic.Uint64 // erasures that are in the rows
+	chunks  atomic.Uint32 // chunks made in this opening
+	packed  chan struct{} // closed when pack has ended
 
 	purges  chan owner // what was erased, for keep to remove from the files
 	seq     atomic.Uint64
@@ -195,6 +203,7 @@ func (v *Vault) shut() error {
 	<-v.applied
 	close(v.stop)
 	<-v.kept
+	<-v.packed
 	if v.failure() != nil {
 		return nil // Close has answered
 	}

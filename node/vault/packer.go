@@ -1,0 +1,593 @@
+package vault
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"sayso"
+)
+
+// A step of the packer reads so many bytes of rows at most.
+const stepBytes = 512 << 10
+
+// hotSet counts, per vehicle and epoch, the bytes of readings that are not packed,
+// and lists those that have enough. What it does not know of, because it is full
+// or the process is new, the sweep finds.
+type hotSet struct {
+	mu    sync.Mutex
+	limit int
+	max   int
+	bytes map[owner]int // -1: in due
+	due   []owner
+	wake  chan struct{}
+}
+
+func newHotSet(limit, max int) *hotSet {
+	return &hotSet{limit: limit, max: max, bytes: make(map[owner]int), wake: make(chan struct{}, 1)}
+}
+
+// note counts what was applied.
+func (h *hotSet) note(own owner, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	have, ok := h.bytes[own]
+	if have < 0 || !ok && len(h.bytes) >= h.max {
+		return
+	}
+	if have += n; have >= h.limit {
+		have = -1
+		h.due = append(h.due, own)
+		select {
+		case h.wake <- struct{}{}:
+		default:
+		}
+	}
+	h.bytes[own] = have
+}
+
+// take gives one that is due.
+func (h *hotSet) take() (own owner, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.due) == 0 {
+		h.due = nil
+		return own, false
+	}
+	own = h.due[0]
+	h.due = h.due[1:]
+	delete(h.bytes, own)
+	return own, true
+}
+
+// packer is the goroutine that turns rows into chunks. Nobody waits for it: a
+// step reads a snapshot and puts one batch in, which writes the chunks and
+// deletes what is in them.
+type packer struct {
+	v    *Vault
+	keys int // that the last sweep has seen
+}
+
+// pack runs until the vault closes.
+func (v *Vault) pack() {
+	defer close(v.packed)
+	p := &packer{v: v}
+	timer := time.NewTimer(v.cfg.PackEvery)
+	defer timer.Stop()
+	for {
+		var err error
+		select {
+		case <-v.stop:
+			return
+		case <-v.hot.wake:
+			err = p.due()
+		case <-timer.C:
+			err = p.sweep(context.Background(), false)
+			// A sweep looks at every row that is not packed: seldom, if they are many.
+			timer.Reset(max(v.cfg.PackEvery, time.Duration(p.keys)*2*time.Microsecond))
+		}
+		if err != nil && v.failure() == nil && !p.stopped() {
+			v.cfg.Log.Warn("packing readings", "error", err)
+		}
+	}
+}
+
+func (p *packer) stopped() bool {
+	select {
+	case <-p.v.stop:
+		return true
+	case <-p.v.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// due packs those that have enough.
+func (p *packer) due() error {
+	var errs []error
+	for !p.stopped() {
+		own, ok := p.v.hot.take()
+		if !ok {
+			break
+		}
+		p.calm()
+		if err := p.owner(context.Background(), own, 1<<32-1, false); err != nil && len(errs) < 4 {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// calm lets senders go first while much is waiting to be kept, for a while.
+func (p *packer) calm() {
+	for range 20 {
+		p.v.queue.Lock()
+		busy := p.v.queue.bytes > p.v.cfg.QueueBytes/8
+		p.v.queue.Unlock()
+		if !busy || p.stopped() {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// Pack packs every reading that is not packed yet and makes one chunk of those
+// that share a bucket. A running vault does so by and by; this is for a store
+// that will rest, or be measured.
+func (v *Vault) Pack(ctx context.Context) error {
+	const op = "vault.Pack"
+	if err := v.enterCall(ctx, op); err != nil {
+		return err
+	}
+	defer v.leaveCall()
+	p := &packer{v: v}
+	err := p.sweep(ctx, true)
+	if err == nil {
+		err = p.join(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	if cause := ctx.Err(); cause != nil {
+		return cancelled(op, cause)
+	}
+	return unreadable(op, err)
+}
+
+// settled is how long after the end of a bucket its rest is packed.
+const settled = 10 * time.Minute
+
+// sweep looks at all rows that are not packed, and packs those of ended buckets,
+// and those of vehicles that have enough, or all.
+func (p *packer) sweep(ctx context.Context, all bool) error {
+	open := bucketOf(sayso.At(p.v.cfg.Clock.Now().Add(-settled)))
+	ended := hourOf(startOfBucket(open)) - 1 // the last hour whose bucket has ended
+	next, errs := []byte{kindReadings}, []error(nil)
+	p.keys = 0
+	for next != nil && ctx.Err() == nil && !p.stopped() {
+		var list []heap
+		var err error
+		if list, next, err = p.heaps(ctx, next); err != nil {
+			return err
+		}
+		for _, h := range list {
+			last := uint32(1<<32 - 1)
+			if !all && h.bytes < p.v.cfg.PackBytes {
+				if last = ended; h.first > ended {
+					continue
+				}
+			}
+			p.calm()
+			if err := p.owner(ctx, h.owner, last, all || last == ended); err != nil && len(errs) < 4 {
+				errs = append(errs, err)
+			}
+			if ctx.Err() != nil || p.stopped() {
+				break
+			}
+		}
+	}
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// heap is what an owner has in rows.
+type heap struct {
+	owner
+	first uint32 // hour
+	bytes int
+}
+
+// heaps lists some owners with rows, from a key on, and where to go on.
+func (p *packer) heaps(ctx context.Context, from []byte) (list []heap, next []byte, err error) {
+	it, err := p.v.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: from, UpperBound: []byte{kindReadings + 1}})
+	if err != nil {
+		return nil, nil, err
+	}
+	n := 0
+	for ok := it.First(); ok; ok = it.Next() {
+		at, fine := parsePlace(it.Key())
+		if !fine {
+			return nil, nil, errors.Join(errShort, it.Close())
+		}
+		n++
+		own := owner{at.vehicle, at.epoch}
+		if len(list) == 0 || list[len(list)-1].owner != own {
+			if n > 20_000 {
+				next = slices.Clone(it.Key())
+				break
+			}
+			list = append(list, heap{owner: own, first: at.hour})
+		}
+		if h := &list[len(list)-1]; h.bytes < p.v.cfg.PackBytes {
+			h.bytes += len(it.Value())
+		}
+	}
+	p.keys += n
+	return list, next, errors.Join(it.Error(), it.Close())
+}
+
+// owner packs the rows of a vehicle and epoch up to an hour. whole makes one
+// chunk of all of a bucket.
+func (p *packer) owner(ctx context.Context, own owner, last uint32, whole bool) error {
+	start := uint32(0)
+	for more := true; more && ctx.Err() == nil && !p.stopped(); {
+		var err error
+		if start, more, err = p.step(ctx, own, start, last, whole); err != nil {
+			return fmt.Errorf("vault: packing vehicle %d: %w", own.vehicle, err)
+		}
+	}
+	return nil
+}
+
+// pile is what goes into one chunk: rows of a source in a bucket under one key.
+type pile struct {
+	bucket uint32
+	tag    uint32
+	slot   uint32
+	source sayso.Address
+	rows   []Row
+}
+
+// step packs some rows of an owner and says where to go on. Erasures are counted
+// before the snapshot is taken and once more before the batch goes in: nothing
+// that was erased meanwhile comes back.
+func (p *packer) step(ctx context.Context, own owner, start, last uint32, whole bool) (next uint32, more bool, err error) {
+	v := p.v
+	v.packing.Lock()
+	defer v.packing.Unlock()
+	if v.full.Load() != 0 {
+		return 0, false, nil
+	}
+	erased := v.erased.Load()
+	r := v.reader()
+	defer func() { err = errors.Join(err, r.close()) }()
+	w := new(walker)
+	defer func() { err = errors.Join(err, w.close()) }()
+	batch := v.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	if err := w.begin(ctx, r, View{Vehicle: own.vehicle}, own.epoch, minInstant, maxInstant); err != nil {
+		return 0, false, err
+	}
+	if start > 0 {
+		w.hot.SeekGE(binary.BigEndian.AppendUint32(appendPrefix(nil, kindReadings, own.vehicle, own.epoch), start))
+	}
+	piles, next, more, err := p.gather(w, batch, last)
+	if err != nil {
+		return 0, false, err
+	}
+	for i := range piles {
+		if err := p.fold(ctx, w, batch, &piles[i], whole); err != nil && !errors.Is(err, errErased) {
+			return 0, false, err
+		}
+	}
+	return next, more, p.commit(batch, erased)
+}
+
+// commit puts a batch in, unless something was erased since.
+func (p *packer) commit(batch *pebble.Batch, erased uint64) error {
+	if batch.Empty() {
+		return nil
+	}
+	v := p.v
+	v.erasing.Lock()
+	defer v.erasing.Unlock()
+	if v.erased.Load() != erased {
+		return nil // the next step sees what is left
+	}
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		v.fail(fmt.Errorf("vault: packing: %w", err))
+		return v.failure()
+	}
+	return nil
+}
+
+// gather reads rows into piles and deletes them in the batch.
+func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pile, next uint32, more bool, err error) {
+	read := 0
+	for ; w.hot.Valid(); w.hot.Next() {
+		key := w.hot.Key()
+		at, ok := parsePlace(key)
+		if !ok {
+			return nil, 0, false, errShort
+		}
+		if at.hour > last {
+			break
+		}
+		if read > stepBytes && at.hour != next {
+			return piles, at.hour, true, nil
+		}
+		next = at.hour
+		sealed, err := w.hot.ValueAndErr()
+		if err != nil {
+			return nil, 0, false, err
+		}
+		read += len(sealed)
+		if w.plain, err = w.r.open(w.plain[:0], sealed, key, w.own); errors.Is(err, errErased) {
+			continue
+		}
+		if err != nil {
+			return nil, 0, false, err
+		}
+		source, ok := blockSource(w.plain)
+		if !ok {
+			return nil, 0, false, errShort
+		}
+		want := pile{bucket: bucketOf(startOf(at.hour)), tag: at.tag, slot: binary.LittleEndian.Uint32(sealed), source: source}
+		n := slices.IndexFunc(piles, func(x pile) bool {
+			return x.bucket == want.bucket && x.slot == want.slot && x.source == source
+		})
+		if n < 0 {
+			n = len(piles)
+			piles = append(piles, want)
+		}
+		if piles[n].rows, err = decodeBlock(piles[n].rows, w.plain, at.hour, at.seq, nil, minInstant, maxInstant); err != nil {
+			return nil, 0, false, err
+		}
+		if err := batch.Delete(key, nil); err != nil {
+			return nil, 0, false, err
+		}
+	}
+	return piles, 0, false, w.hot.Error()
+}
+
+// fold writes a pile as chunks, together with those chunks of the same source
+// and bucket that are not much larger, or overlap it.
+func (p *packer) fold(ctx context.Context, w *walker, batch *pebble.Batch, x *pile, whole bool) error {
+	if len(x.rows) == 0 {
+		return nil
+	}
+	return p.put(ctx, w, batch, x, tableOf(x.rows), whole)
+}
+
+func (p *packer) put(ctx context.Context, w *walker, batch *pebble.Batch, x *pile, t *table, whole bool) error {
+	k, err := p.v.keys.bySlot(x.slot)
+	if err != nil {
+		return err
+	}
+	start := startOfBucket(x.bucket)
+	if err := w.begin(ctx, w.r, View{Vehicle: w.own.vehicle}, w.own.epoch, start, start+bucketLen); err != nil {
+		return err
+	}
+	w.free, w.chunks = append(w.free, w.chunks...), w.chunks[:0]
+	if err := w.takeChunks(x.bucket, nil, start, start+bucketLen); err != nil {
+		return err
+	}
+	list := p.choose(w.chunks, x, t, whole)
+	if t == nil && len(list) < 2 {
+		return nil
+	}
+	var tables []*table
+	if t != nil {
+		tables = append(tables, t)
+	}
+	for _, c := range list {
+		old, err := w.table(ctx, c)
+		if err != nil {
+			return err
+		}
+		tables = append(tables, old)
+		if err := p.remove(batch, c); err != nil {
+			return err
+		}
+	}
+	for _, piece := range merged(tables).split(p.v.cfg.Chunk.Rows) {
+		at := place{kind: kindPacked, vehicle: w.own.vehicle, epoch: w.own.epoch, bucket: x.bucket, tag: x.tag, seq: p.v.chunkNumber()}
+		for _, part := range piece.encode(x.bucket, &p.v.cfg.Chunk) {
+			at.part = part.part
+			if err := p.set(batch, k, &at, part.plain); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// choose picks the chunks to write anew together with a table, the small ones
+// first, so that a reading is written again only a few times. A table that
+// overlaps a chunk is put into it.
+func (p *packer) choose(chunks []*chunk, x *pile, t *table, whole bool) (list []*chunk) {
+	chunks = slices.DeleteFunc(slices.Clone(chunks), func(c *chunk) bool {
+		return c.source != x.source || c.slot != x.slot || c.flags&chunkRolled != 0
+	})
+	slices.SortFunc(chunks, func(a, b *chunk) int { return a.n - b.n })
+	total := 0
+	if t != nil {
+		total = len(t.times)
+	}
+	for i, c := range chunks {
+		overlaps := t != nil && int64(c.first) <= t.times[len(t.times)-1] && int64(c.last) >= t.times[0]
+		many := len(chunks)-i >= 4
+		if total+c.n <= p.v.cfg.Chunk.Rows && (whole || many || overlaps || c.n <= 2*total) {
+			list = append(list, c)
+			total += c.n
+		}
+	}
+	return list
+}
+
+// set seals a part of a chunk and puts it into the batch.
+func (p *packer) set(batch *pebble.Batch, k *dataKey, at *place, plain []byte) error {
+	key := at.append(make([]byte, 0, 40))
+	sealed := make([]byte, sealOverhead+len(plain))
+	copy(sealed[sealHead:], plain)
+	if err := p.v.keys.seal(k, sealed, key); err != nil {
+		return err
+	}
+	return batch.Set(key, sealed, nil)
+}
+
+// remove deletes all rows of a chunk.
+func (p *packer) remove(batch *pebble.Batch, c *chunk) error {
+	parts := []uint32{partHeadOf}
+	if c.timesPart == nil {
+		parts = append(parts, partTimesOf)
+	}
+	for i := range c.cols {
+		if c.cols[i].data == nil {
+			parts = append(parts, partOf(c.cols[i].signal, c.cols[i].kind))
+		}
+	}
+	for _, part := range parts {
+		at := c.place
+		at.part = part
+		if err := batch.Delete(at.append(nil), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunkNumber is never given twice in a store: the opening is in it.
+func (v *Vault) chunkNumber() uint64 { return uint64(v.keys.opening)<<32 | uint64(v.chunks.Add(1)) }
+
+// table decodes a chunk.
+func (w *walker) table(ctx context.Context, c *chunk) (*table, error) {
+	if err := w.ready(ctx, c); err != nil {
+		return nil, err
+	}
+	t := &table{source: c.source, times: slices.Clone(c.times), seqs: slices.Clone(c.seqs)}
+	for i := range c.cols {
+		var col tableColumn
+		s, err := w.decode(ctx, c, &c.cols[i], &col)
+		if err != nil {
+			return nil, err
+		}
+		if s.all {
+			col.rows = make([]int64, c.n)
+			for j := range col.rows {
+				col.rows[j] = int64(j)
+			}
+		} else {
+			col.rows = slices.Clone(s.rows)
+		}
+		t.cols = append(t.cols, col)
+	}
+	return t, nil
+}
+
+// join makes one chunk of those of a source that share a bucket, in the whole
+// store.
+func (p *packer) join(ctx context.Context) error {
+	next := []byte{kindPacked}
+	for next != nil && ctx.Err() == nil && !p.stopped() {
+		own, ok, err := p.firstOwner(ctx, next)
+		if err != nil || !ok {
+			return err
+		}
+		if err := p.joinOwner(ctx, own); err != nil {
+			return err
+		}
+		next = after(appendPrefix(nil, kindPacked, own.vehicle, own.epoch))
+	}
+	return ctx.Err()
+}
+
+// firstOwner gives the first owner of packed rows from a key on.
+func (p *packer) firstOwner(ctx context.Context, from []byte) (own owner, ok bool, err error) {
+	it, err := p.v.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: from, UpperBound: []byte{kindPacked + 1}})
+	if err != nil {
+		return own, false, err
+	}
+	if ok = it.First(); ok {
+		at, _ := parsePlace(it.Key())
+		own = owner{at.vehicle, at.epoch}
+	}
+	return own, ok, errors.Join(it.Error(), it.Close())
+}
+
+// joinOwner joins the chunks of an owner, a bucket at a time.
+func (p *packer) joinOwner(ctx context.Context, own owner) error {
+	from := uint32(0)
+	for ctx.Err() == nil && !p.stopped() {
+		bucket, ok, err := p.joinNext(ctx, own, from)
+		if err != nil || !ok {
+			return err
+		}
+		from = bucket + 1
+	}
+	return ctx.Err()
+}
+
+// joinNext joins the chunks of the first bucket from one on that has several.
+func (p *packer) joinNext(ctx context.Context, own owner, from uint32) (bucket uint32, ok bool, err error) {
+	v := p.v
+	v.packing.Lock()
+	defer v.packing.Unlock()
+	erased := v.erased.Load()
+	r := v.reader()
+	defer func() { err = errors.Join(err, r.close()) }()
+	w := new(walker)
+	defer func() { err = errors.Join(err, w.close()) }()
+	if err := w.begin(ctx, r, View{Vehicle: own.vehicle}, own.epoch, minInstant, maxInstant); err != nil {
+		return 0, false, err
+	}
+	bucket, ok = w.several(from)
+	if !ok {
+		return 0, false, w.err()
+	}
+	batch := v.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	start := startOfBucket(bucket)
+	if err := w.begin(ctx, r, View{Vehicle: own.vehicle}, own.epoch, start, start+bucketLen); err != nil {
+		return 0, false, err
+	}
+	if err := w.takeChunks(bucket, nil, start, start+bucketLen); err != nil {
+		return 0, false, err
+	}
+	var seen []pile
+	for _, c := range slices.Clone(w.chunks) {
+		x := pile{bucket: bucket, tag: c.tag, slot: c.slot, source: c.source}
+		if slices.ContainsFunc(seen, func(y pile) bool { return x.source == y.source && x.slot == y.slot }) {
+			continue
+		}
+		seen = append(seen, x)
+	}
+	for i := range seen {
+		if err := p.put(ctx, w, batch, &seen[i], nil, true); err != nil && !errors.Is(err, errErased) {
+			return 0, false, err
+		}
+	}
+	return bucket, true, p.commit(batch, erased)
+}
+
+// several finds the first bucket from one on with more than one chunk.
+func (w *walker) several(from uint32) (bucket uint32, ok bool) {
+	last, some := uint32(0), false
+	for ; w.heads.Valid(); w.heads.Next() {
+		b := binary.BigEndian.Uint32(w.heads.Key()[prefixLen+4:])
+		if b < from {
+			continue
+		}
+		if some && b == last {
+			return b, true
+		}
+		last, some = b, true
+	}
+	return 0, false
+}
