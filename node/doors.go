@@ -28,7 +28,7 @@ func (n *Node) openDoors(context.Context) error {
 		Registry: n.Registry, Vault: n.Vault, Clock: n.Clock, Log: n.Log,
 		Keys: n.Config.Keys, BaseURL: n.Config.BaseURL(), MaxBody: n.Config.MaxBody,
 		Aliases: n.aliases(), Contract: n.contractSigned, Count: n.metrics.door, Devices: rules,
-		Documents: n.Documents,
+		Documents: n.Documents, Erasures: n.Erasures, Certifier: n.certifier,
 	})
 	if err != nil {
 		return err

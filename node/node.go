@@ -21,9 +21,11 @@ import (
 	"sayso/car/door"
 	"sayso/internal/clock"
 	"sayso/internal/express"
+	"sayso/node/erasure"
 	"sayso/node/vault"
 	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
+	"sayso/owner/token"
 	"sayso/protocol/chain"
 	"sayso/protocol/chain/devchain"
 	"sayso/protocol/follow"
@@ -47,15 +49,17 @@ type Node struct {
 	Clock     *registry.Clock
 	Vault     *vault.Vault
 	Documents *shelf.Shelf
+	Erasures  *erasure.Ledger
 
-	root     vault.RootKey
-	own      *devchain.Chain // nil when another chain is followed
-	follower *follow.Follower
-	listener net.Listener
-	server   *http.Server
-	lane     *express.Lane // before the server
-	metrics  *metrics
-	devices  devices
+	root      vault.RootKey
+	certifier *token.Issuer
+	own       *devchain.Chain // nil when another chain is followed
+	follower  *follow.Follower
+	listener  net.Listener
+	server    *http.Server
+	lane      *express.Lane // before the server
+	metrics   *metrics
+	devices   devices
 
 	fatal   chan error
 	closers []func() error
@@ -70,7 +74,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
-	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.folders, n.openChain, n.openRegistry, n.openVault, n.openOperator, n.openDocuments, n.openDoors} {
+	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.folders, n.openChain, n.openRegistry, n.openVault, n.openOperator, n.openDocuments, n.openErasures, n.openDoors} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}

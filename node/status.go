@@ -70,6 +70,9 @@ POST /auth/web3/submit_challenge   sign in: hand back the signature
 POST /v1/tokens/exchange           a developer token for a vehicle token
 POST /v1/documents                 keep a signed document behind a grant
 GET  /v1/documents/{cid}           read one, as one of the two whom it names
+DELETE /v1/vehicles/{id}/data      an owner has what was kept erased, and gets a certificate
+GET  /v1/vehicles/{id}/erasures    the owner's certificates
+GET  /certificates/keys            the keys that they are signed with
 POST /v1/relay                     what a person's account signed, at the operator's cost
 GET  /v1/chain                     the chain and its contracts
 GET  /ready                        what works

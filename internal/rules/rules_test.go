@@ -61,6 +61,7 @@ var floors = []struct {
 	{"sayso/node/vault/naive", []string{"sayso", "sayso/internal/clock", "sayso/node/vault"}},
 	{"sayso/node/ask", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/car/definition", "sayso/owner/", "sayso/node/vault", "sayso/node/ask"}},
 	{"sayso/node/backup", []string{"sayso", "sayso/internal/"}},
+	{"sayso/node/erasure", []string{"sayso", "sayso/internal/", "sayso/owner/", "sayso/node/vault"}},
 	{"sayso/node/operator", []string{"sayso"}},
 	{"sayso/node", []string{"sayso", "sayso/"}},
 	{"sayso/cmd/", []string{"sayso", "sayso/"}},

@@ -18,7 +18,9 @@ import (
 	"sayso/internal/clock"
 	"sayso/node/ask/graphql"
 	"sayso/node/ask/identity"
+	"sayso/node/erasure"
 	"sayso/node/vault"
+	"sayso/owner/attest"
 	"sayso/owner/consent"
 	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
@@ -31,7 +33,7 @@ const (
 	vehicleIssuer   = "/auth-roles-rights"
 )
 
-// Config is what [New] needs; all but Aliases, Contract and Documents must be
+// Config is what [New] needs; all but Aliases, Contract, Documents and Erasures must be
 // given.
 type Config struct {
 	Registry *registry.Registry
@@ -49,6 +51,10 @@ type Config struct {
 	// Documents are those behind grants; without them the records on chain alone
 	// count.
 	Documents *shelf.Shelf
+	// Erasures lets owners have their data erased; without it nobody can. Certifier
+	// has the keys of the certificates.
+	Erasures  *erasure.Ledger
+	Certifier *token.Issuer
 }
 
 // Front is the handler. More can be added to it with Handle.
@@ -62,6 +68,7 @@ type Front struct {
 	// Door is that of the devices, which other transports share.
 	Door    *door.Door
 	callers *token.Verifier[token.Developer]
+	issuer  *attest.Issuer // of credentials
 }
 
 // New opens the keys of the issuers, making them where there are none, and
@@ -84,8 +91,12 @@ func New(cfg Config) (*Front, error) {
 	if cfg.Documents != nil {
 		f.state = shelf.State{Registry: cfg.Registry, Shelf: cfg.Documents}
 	}
+	if err := f.openIssuer(); err != nil {
+		return nil, err
+	}
 	f.hosts = hosts{next: f.mux, developers: developers, vehicles: vehicles}
 	callers := token.NewDeveloperVerifier(developers)
+	f.callers = callers
 	signIn := &token.SignIn{Issuer: developers, State: cfg.Registry, Clock: cfg.Clock, Home: cfg.BaseURL, Contract: cfg.Contract}
 	token.Routes(f, signIn, f.exchange(vehicles, callers), [2]string{developerIssuer, vehicleIssuer})
 
@@ -98,11 +109,15 @@ func New(cfg Config) (*Front, error) {
 	if err := f.telemetry(cat, token.NewVehicleVerifier(vehicles), gate); err != nil {
 		return nil, err
 	}
-	f.Door, f.callers = f.door(cat, callers), callers
+	f.Door = f.door(cat, callers)
 	f.equip(f.Door)
 	f.Handle("POST "+door.Path, f.Door)
+	caller := func(r *http.Request) (sayso.Address, error) { return f.caller(r, callers) }
 	if cfg.Documents != nil {
-		shelf.Routes(f, cfg.Documents, func(r *http.Request) (sayso.Address, error) { return f.caller(r, callers) })
+		shelf.Routes(f, cfg.Documents, caller)
+	}
+	if cfg.Erasures != nil {
+		erasure.Routes(f, cfg.Erasures, http.HandlerFunc(cfg.Certifier.ServeKeys), caller)
 	}
 	return f, nil
 }

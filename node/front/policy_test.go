@@ -19,6 +19,7 @@ type policy struct {
 	operations map[string]operation
 	fields     map[string][]string // of a type
 	routes     map[string]string
+	erases     map[string][]string // by who: of each ownership, and which go if all may
 }
 
 // row is what somebody sees in a state.
@@ -66,7 +67,7 @@ func readPolicy(t *testing.T) *policy {
 	}
 	p := &policy{
 		classes: map[string]string{}, opens: map[sayso.Permissions]map[string]string{},
-		operations: map[string]operation{}, fields: map[string][]string{}, routes: map[string]string{},
+		operations: map[string]operation{}, fields: map[string][]string{}, routes: map[string]string{}, erases: map[string][]string{},
 	}
 	for n, line := range strings.Split(string(text), "\n") {
 		words := strings.Fields(line)
@@ -109,6 +110,8 @@ func (p *policy) line(kind string, w []string) bool {
 		p.operations[w[0]] = operation{strings.Split(w[1], ","), strings.Split(w[2], ",")}
 	case kind == "fields" && len(w) > 1:
 		p.fields[w[0]] = w[1:]
+	case kind == "erases" && len(w) == 5:
+		p.erases[w[0]] = w[1:]
 	case kind == "route" && len(w) >= 2:
 		p.routes[strings.Join(w[:len(w)-1], " ")] = w[len(w)-1]
 	default:

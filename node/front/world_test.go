@@ -24,11 +24,13 @@ import (
 	"sayso/internal/clock"
 	"sayso/internal/express"
 	"sayso/internal/rootkey"
+	"sayso/node/erasure"
 	"sayso/node/front"
 	"sayso/node/vault"
 	"sayso/owner/document"
 	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
+	"sayso/owner/token"
 	"sayso/protocol/chain"
 )
 
@@ -72,6 +74,7 @@ type world struct {
 	registry  *registry.Registry
 	vault     *vault.Vault
 	documents *shelf.Shelf
+	erasures  *erasure.Ledger
 	wall      *clock.Manual
 	clock     *registry.Clock
 	front     *front.Front
@@ -102,9 +105,18 @@ func newWorld(t *testing.T) *world {
 	})
 	w.must(err)
 	t.Cleanup(func() { w.documents.Close() })
+	keys := t.TempDir()
+	certifier, err := token.OpenCertifier(keys, home+"/certificates", w.clock)
+	w.must(err)
+	w.erasures, err = erasure.Open(t.Context(), erasure.Config{
+		Path: filepath.Join(t.TempDir(), "erasures.db"), Vault: w.vault, State: w.registry, Chain: testChain,
+		Signer: certifier, Issuer: certifier.URL, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+	})
+	w.must(err)
+	t.Cleanup(func() { w.erasures.Close() })
 	w.front, err = front.New(front.Config{
-		Documents: w.documents, Registry: w.registry, Vault: w.vault, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
-		Keys: t.TempDir(), BaseURL: home, MaxBody: 1 << 20, Aliases: []sayso.Address{alias}, Count: func(string) {},
+		Erasures: w.erasures, Certifier: certifier, Documents: w.documents, Registry: w.registry, Vault: w.vault, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+		Keys: keys, BaseURL: home, MaxBody: 1 << 20, Aliases: []sayso.Address{alias}, Count: func(string) {},
 	})
 	w.must(err)
 	w.server = httptest.NewUnstartedServer(w.front)

@@ -124,8 +124,11 @@ func loadKey(f keyFile) (*signingKey, error) {
 }
 
 // sign makes a compact RS256 token.
-func (k *signingKey) sign(claims any) (string, error) {
-	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", k.kid)
+func (k *signingKey) sign(claims any) (string, error) { return k.signAs("JWT", claims) }
+
+// signAs signs claims under a type.
+func (k *signingKey) signAs(kind jose.ContentType, claims any) (string, error) {
+	options := (&jose.SignerOptions{}).WithType(kind).WithHeader("kid", k.kid)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: k.private}, options)
 	if err != nil {
 		return "", err
