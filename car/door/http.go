@@ -30,65 +30,61 @@ const BackfillHeader = "Sayso-Backfill"
 // status of an event that sending again helps, or that of the first refused.
 // Where the request accepts JSON, the body is the list of results.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := d.handle(w, r)
+	switch {
+	case body != nil:
+		retryAfter(w, err)
+		status := http.StatusOK
+		if err != nil {
+			status = statusOf(err)
+		}
+		reply(w, status, body)
+	case err != nil:
+		d.Gate.Hold(r.Context())
+		refuse(w, err)
+	default:
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// handle takes what a request brings. The body is what to answer, nil for
+// nothing more than the error. When it returns, the message has no place and no
+// memory any more.
+func (d *Door) handle(w http.ResponseWriter, r *http.Request) (body any, err error) {
 	m, err := d.message(w, r)
 	if err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			// What is left of the body is read before the answer leaves (net/http),
 			// so it must not take long. A server that cannot set a deadline has its own.
-			_ = http.NewResponseController(w).SetReadDeadline(clock.System{}.Now().Add(Grace))
+			_ = http.NewResponseController(w).SetReadDeadline(clock.System{}.Now().Add(Grace + maxHold))
 		}
 		d.count(Result{}, err)
-		refuse(w, err)
-		return
+		return nil, err
 	}
 	defer m.release()
-	if m.form == One && !m.device.IsZero() {
-		err = d.Rates.take(m.device, 1, d.Clock.Now())
-	}
-	var leave func()
-	if err == nil { // who sends too much takes nobody's place
-		leave, err = d.Gate.Enter(r.Context())
-	}
+	leave, err := d.Gate.Enter(r.Context(), !m.device.IsZero())
 	if err != nil {
 		d.count(Result{}, err)
-		refuse(w, err)
-		return
+		return nil, err
 	}
 	defer leave()
 	if m.form == One {
-		d.serveOne(w, r, m)
-		return
+		result, err := d.Take(r.Context(), m.body, m.device, m.backfill)
+		d.count(result, err)
+		if err != nil || !wantsJSON(r) {
+			return nil, err
+		}
+		return result, nil
 	}
 	b := d.TakeBatch(r.Context(), m.body, m.form, m.device, m.backfill)
-	switch {
-	case b.Results == nil && b.Err != nil:
+	if b.Results == nil && b.Err != nil {
 		d.count(Result{}, b.Err)
-		refuse(w, b.Err)
-	case !wantsJSON(r) && b.Err != nil:
-		refuse(w, b.Err)
-	case !wantsJSON(r):
-		w.WriteHeader(http.StatusOK)
-	default:
-		retryAfter(w, b.Err)
-		status := http.StatusOK
-		if b.Err != nil {
-			status = statusOf(b.Err)
-		}
-		reply(w, status, b.Results)
+		return nil, b.Err
 	}
-}
-
-func (d *Door) serveOne(w http.ResponseWriter, r *http.Request, m message) {
-	result, err := d.Take(r.Context(), m.body, m.device, m.backfill)
-	d.count(result, err)
-	switch {
-	case err != nil:
-		refuse(w, err)
-	case wantsJSON(r):
-		reply(w, http.StatusOK, result)
-	default:
-		w.WriteHeader(http.StatusOK)
+	if !wantsJSON(r) {
+		return nil, b.Err
 	}
+	return b.Results, b.Err
 }
 
 // message is what a request brings.
@@ -99,6 +95,8 @@ type message struct {
 	release func()
 }
 
+// message reads a request. What can be refused by its head is, and its body is
+// not read.
 func (d *Door) message(w http.ResponseWriter, r *http.Request) (m message, err error) {
 	encoding, err := encodingOf(r.Header.Get("Content-Encoding"))
 	if err != nil {
@@ -121,6 +119,17 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request) (m message, err e
 		return m, sayso.Fail(sayso.Denied, op, "the back-fill lane is open to signed-in devices only: send the device's token as a bearer")
 	}
 	proven := !m.device.IsZero()
+	if err := d.Gate.Crowded(proven); err != nil {
+		if r.ContentLength < 0 || r.ContentLength > small {
+			w.Header().Set("Connection", "close") // net/http would read the rest first
+		}
+		return m, err
+	}
+	if proven && m.form == One { // who sends too much takes nobody's place
+		if err := d.Rates.take(m.device, 1, d.Clock.Now()); err != nil {
+			return m, err
+		}
+	}
 	limit := d.MaxBody
 	if m.form != One {
 		limit *= BatchFactor

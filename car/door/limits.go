@@ -94,69 +94,139 @@ func (r *Rates) sweep(now time.Time) {
 }
 
 // Gate bounds what is under way at once, so that a flood is turned away while
-// what was let in is kept as fast as ever.
+// what was let in is kept as fast as ever. Who has not proven to be a device yet
+// takes no place of those who have.
 type Gate struct {
-	slots    chan struct{}
-	large    int64 // bytes for large messages
-	reserved atomic.Int64
-	refused  atomic.Int64
+	devices, strangers places
+	large              int64 // bytes for large messages
+	reserved           atomic.Int64
+	refused            atomic.Int64
+	held               atomic.Int64 // refusals that have not left yet
+}
+
+// places are how many messages may be under way, and how many may wait for that.
+type places struct {
+	slots   chan struct{}
+	room    int64
+	waiting atomic.Int64
 }
 
 // patience is how long a message waits for a slot before it is turned away.
 const patience = 100 * time.Millisecond
 
+// roomFactor is how many times as many messages may wait as have a slot. More
+// would wait in vain.
+const roomFactor = 4
+
+// Refusals leave at a bounded pace, however many senders there are and however
+// soon they come again, so that being refused is never what the machine is
+// busy with.
+const (
+	refusalsPerSecond = 1000
+	maxHold           = 2 * time.Second
+)
+
 // small is the size up to which a message takes nothing of the memory that the
 // large ones share.
 const small = 64 << 10
 
-// NewGate lets so many messages be judged and kept at once, and lets those over
-// 64 KiB take so many bytes together, of which the unproven get a quarter.
+// NewGate lets so many messages of devices be judged and kept at once, and a
+// quarter as many of those that are yet to prove who they are; and it lets those
+// over 64 KiB take so many bytes together, of which the unproven get a quarter.
 func NewGate(messages int, largeBytes int64) *Gate {
-	return &Gate{slots: make(chan struct{}, messages), large: largeBytes}
+	g := &Gate{large: largeBytes}
+	for p, n := range map[*places]int{&g.devices: messages, &g.strangers: max(1, messages/4)} {
+		p.slots, p.room = make(chan struct{}, n), roomFactor*int64(n)
+	}
+	return g
+}
+
+func (g *Gate) of(proven bool) *places {
+	if proven {
+		return &g.devices
+	}
+	return &g.strangers
 }
 
 // Busy tells how many messages are under way and how many were turned away.
-func (g *Gate) Busy() (underWay int, refused int64) { return len(g.slots), g.refused.Load() }
+func (g *Gate) Busy() (underWay int, refused int64) {
+	return len(g.devices.slots) + len(g.strangers.slots), g.refused.Load()
+}
+
+// Crowded says whether a message should not even be read, because more wait for
+// a slot than can have one in time. The error is [sayso.Busy].
+func (g *Gate) Crowded(proven bool) error {
+	if g == nil {
+		return nil
+	}
+	if p := g.of(proven); p.waiting.Load() < p.room {
+		return nil
+	}
+	g.refused.Add(1)
+	return errCrowded
+}
+
+var errCrowded = sayso.Fail(sayso.Busy, op, "too many messages at once: send it again later")
 
 // Enter takes a slot, waiting a little, and gives it back by leave. The error
 // is [sayso.Busy].
-func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
+func (g *Gate) Enter(ctx context.Context, proven bool) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
 	}
+	p := g.of(proven)
 	select {
-	case g.slots <- struct{}{}:
-		return g.leave, nil
+	case p.slots <- struct{}{}:
+		return p.leave, nil
 	default:
 	}
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case g.slots <- struct{}{}:
-		return g.leave, nil
+	case p.slots <- struct{}{}:
+		return p.leave, nil
 	case <-ctx.Done():
 		return nil, &sayso.Error{Op: op, Fault: sayso.Cancelled, Message: "the request was cancelled", Err: ctx.Err()}
 	case <-timer.C:
 		g.refused.Add(1)
-		return nil, sayso.Fail(sayso.Busy, op, "too many messages at once: send it again later")
+		return nil, errCrowded
 	}
 }
 
-// Wait takes a slot like Enter, but however long it takes: for a connection
-// whose sender is slowed down by not being read from.
+// Wait takes a slot of a device like Enter, but however long it takes: for a
+// connection whose sender is slowed down by not being read from.
 func (g *Gate) Wait(ctx context.Context) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
 	}
 	select {
-	case g.slots <- struct{}{}:
-		return g.leave, nil
+	case g.devices.slots <- struct{}{}:
+		return g.devices.leave, nil
 	case <-ctx.Done():
 		return nil, &sayso.Error{Op: op, Fault: sayso.Cancelled, Message: "the door closes", Err: ctx.Err()}
 	}
 }
 
-func (g *Gate) leave() { <-g.slots }
+func (p *places) leave() { <-p.slots }
+
+// Hold keeps a refusal back: the longer, the more there are.
+func (g *Gate) Hold(ctx context.Context) {
+	if g == nil {
+		return
+	}
+	defer g.held.Add(-1)
+	t := time.NewTimer(min(maxHold, time.Duration(g.held.Add(1))*time.Second/refusalsPerSecond))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// Held is the number of refusals that are kept back.
+func (g *Gate) Held() int64 { return g.held.Load() }
 
 // reserve takes n bytes of the memory for large messages. The error is
 // [sayso.Busy].

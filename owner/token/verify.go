@@ -2,7 +2,6 @@ package token
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -37,7 +36,7 @@ type Verifier[C any] struct {
 	other  func(*C) bool // a token of the issuer that proves nothing to a service
 
 	mu    sync.Mutex
-	known map[[32]byte]checked[C]
+	known map[string]checked[C] // by token, as it was sent
 }
 
 // checked is a token whose signature was found right, with the key.
@@ -49,13 +48,13 @@ type checked[C any] struct {
 // NewDeveloperVerifier checks developer tokens.
 func NewDeveloperVerifier(i *Issuer) *Verifier[Developer] {
 	return &Verifier[Developer]{issuer: i, term: DeveloperTerm, std: func(c *Developer) *jwt.Claims { return &c.Claims },
-		other: func(c *Developer) bool { return c.AtHash != "" }, known: map[[32]byte]checked[Developer]{}}
+		other: func(c *Developer) bool { return c.AtHash != "" }, known: map[string]checked[Developer]{}}
 }
 
 // NewVehicleVerifier checks vehicle tokens.
 func NewVehicleVerifier(i *Issuer) *Verifier[Vehicle] {
 	return &Verifier[Vehicle]{issuer: i, term: VehicleTerm, std: func(c *Vehicle) *jwt.Claims { return &c.Claims },
-		other: func(*Vehicle) bool { return false }, known: map[[32]byte]checked[Vehicle]{}}
+		other: func(*Vehicle) bool { return false }, known: map[string]checked[Vehicle]{}}
 }
 
 // Verify returns the claims of a token that the issuer signed, that is in its
@@ -93,9 +92,8 @@ func (v *Verifier[C]) Verify(raw, audience string, now time.Time) (*C, error) {
 // signed checks the signature, or finds that it was checked before. The key must
 // still stand.
 func (v *Verifier[C]) signed(raw string, now time.Time) (*C, error) {
-	sum := sha256.Sum256([]byte(raw))
 	v.mu.Lock()
-	found, ok := v.known[sum]
+	found, ok := v.known[raw]
 	v.mu.Unlock()
 	if ok {
 		if v.issuer.key(found.header, now) == nil {
@@ -125,7 +123,7 @@ func (v *Verifier[C]) signed(raw string, now time.Time) (*C, error) {
 	if len(v.known) >= verified {
 		clear(v.known)
 	}
-	v.known[sum] = checked[C]{c, key.header}
+	v.known[strings.Clone(raw)] = checked[C]{c, key.header}
 	return c, nil
 }
 

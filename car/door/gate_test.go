@@ -1,0 +1,164 @@
+package door_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sayso"
+	"sayso/car/door"
+	"sayso/internal/express"
+)
+
+var signedIn = map[string]string{"Authorization": "Bearer device"}
+
+// Where more wait than can have a place in time, a message is turned away by its
+// head: its body is not waited for.
+func TestTheCrowdIsTurnedAwayUnread(t *testing.T) {
+	s := newStreet(t)
+	s.door.Gate = door.NewGate(1, 64<<20)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	lane := express.New(l, door.Path, s.door, slog.New(slog.DiscardHandler))
+	defer lane.Close()
+	held, letGo := make(chan struct{}, 100), make(chan struct{})
+	keep := s.door.Keep
+	s.door.Keep = func(ctx context.Context, p *door.Parcel) (bool, error) {
+		held <- struct{}{}
+		<-letGo
+		return keep(ctx, p)
+	}
+	done := make(chan struct{})
+	stop := make(chan struct{})
+	for i := range 12 { // one is in, and there are always more than four that wait
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s.send(request{body: strings.NewReader(event(fmt.Sprint(i, "/", n), speeds(now))), header: signedIn})
+			}
+		}()
+	}
+	<-held
+	unread := false
+	for range 50 {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		s.must(err)
+		_, err = io.WriteString(conn, "POST "+door.Path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer device\r\nContent-Length: 2000\r\n\r\n")
+		s.must(err)
+		s.must(conn.SetReadDeadline(time.Now().Add(2 * time.Second)))
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		conn.Close()
+		if err == nil && res.StatusCode == 503 && res.Header.Get("Retry-After") == "1" {
+			unread = true
+			break
+		}
+	}
+	if !unread {
+		t.Error("the body of a message that has no chance is waited for")
+	}
+	close(letGo)
+	close(stop)
+	for range 12 {
+		<-done
+	}
+}
+
+// Refusals are kept back the longer the more there are, so that they leave at a
+// bounded pace; one alone leaves at once.
+func TestRefusalsLeaveAtAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := door.NewGate(1, 1)
+		pace := func(senders int) float64 {
+			began, left := time.Now(), 0
+			ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+			defer stop()
+			counts := make(chan int)
+			for range senders {
+				go func() {
+					n := 0
+					for ; ctx.Err() == nil; n++ {
+						g.Hold(ctx)
+					}
+					counts <- n
+				}()
+			}
+			for range senders {
+				left += <-counts
+			}
+			return float64(left) / time.Since(began).Seconds()
+		}
+		if one := pace(1); one < 500 {
+			t.Errorf("a single sender is refused %.0f times a second", one)
+		}
+		for _, senders := range []int{10, 300, 3000} {
+			if rate := pace(senders); rate > 2000 {
+				t.Errorf("%d senders are refused %.0f times a second", senders, rate)
+			}
+		}
+		if g.Held() != 0 {
+			t.Error(g.Held(), "are held for ever")
+		}
+		began := time.Now()
+		for range 50_000 {
+			go g.Hold(t.Context())
+		}
+		synctest.Wait()
+		g.Hold(t.Context())
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("one of 50,000 waits for %s", took)
+		}
+		var none *door.Gate
+		none.Hold(t.Context())
+		if err := none.Crowded(true); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Forged messages are refused at that pace too, and take no place.
+func TestForgedMessagesAreHeld(t *testing.T) {
+	s := newStreet(t)
+	s.door.Gate = door.NewGate(1, 64<<20)
+	leave, err := s.door.Gate.Enter(t.Context(), false)
+	s.must(err)
+	most := int64(0)
+	answers := make(chan int)
+	for i := range 20 {
+		go func() {
+			status, _, _ := s.send(request{body: strings.NewReader(event(fmt.Sprint(i), speeds(now))), header: map[string]string{"Authorization": "Bearer forged"}})
+			answers <- status
+		}()
+	}
+	for n := 0; n < 20; {
+		select {
+		case status := <-answers:
+			n++
+			if status != sayso.Unauthorized.Status() {
+				t.Error(status)
+			}
+		default:
+			most = max(most, s.door.Gate.Held())
+			time.Sleep(50 * time.Microsecond)
+		}
+	}
+	if most == 0 {
+		t.Error("no refusal was held")
+	}
+	leave()
+	if now, _ := s.door.Gate.Busy(); now != 0 || len(s.kept) != 0 {
+		t.Errorf("%d under way, %d kept", now, len(s.kept))
+	}
+}
