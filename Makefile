@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 
 FUZZTIME ?= 10m
+SIZE ?= small
 
 ## run: build and start a whole world on this machine
 run: build
@@ -66,9 +67,19 @@ chaos:
 fuzz:
 	.ci/fuzz $(FUZZTIME)
 
-## bench: figures with their ratios
-bench:
+## bench: figures with their ratios, and the vault beside other engines; SIZE=full for the large data set
+bench: bin/victoria-metrics
+	bench/peers/needs
 	go run ./bench
+	go -C bench/peers run . -size $(SIZE)
+
+bin/victoria-metrics: bench/peers/go.mod
+	@echo "The first comparison compiles VictoriaMetrics and DuckDB's bindings and takes some minutes."
+	go -C bench/peers build -o ../../bin/victoria-metrics github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics
+
+## million: a million cars for half an hour on this machine
+million:
+	go run ./bench/million
 
 clean:
 	rm -rf bin

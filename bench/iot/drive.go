@@ -41,13 +41,13 @@ type lorry struct {
 func newLorry(t *Truck, rnd *rand.Rand) *lorry {
 	l := &lorry{Truck: t, rnd: rnd, fuel: 0.2 + 0.8*rnd.Float64()}
 	l.walks = [...]walk{
-		{rnd.Float64()*180 - 90, 0.004, -90, 90, 1e-5},
-		{rnd.Float64()*360 - 180, 0.004, -180, 180, 1e-5},
-		{rnd.Float64() * 500, 10, 0, 5000, 1},
+		{rnd.Float64()*180 - 90, 0.01, -90, 90, 1e-5},
+		{rnd.Float64()*360 - 180, 0.01, -180, 180, 1e-5},
+		{rnd.Float64() * 500, 20, 0, 5000, 1},
 		{rnd.Float64() * 100, 10, 0, 100, 1},
-		{rnd.Float64() * 360, 8, 0, 359, 1},
-		{rnd.Float64() * 100, 4, 0, 100, 1},
-		{rnd.Float64() * 30, 1, 0, 50, 0.1},
+		{rnd.Float64() * 360, 15, 0, 359, 1},
+		{rnd.Float64() * 100, 5, 0, 100, 1},
+		{rnd.Float64() * 30, 2, 0, 50, 0.1},
 	}
 	l.turn(parked)
 	return l
@@ -58,9 +58,9 @@ func (l *lorry) turn(state int) {
 	hour := 360.0
 	switch l.state = state; state {
 	case driving:
-		l.left = int(hour * (0.5 + 5*l.rnd.Float64()))
+		l.left = int(hour * (2 + 8*l.rnd.Float64()))
 	case parked:
-		l.left = int(hour * (0.2 + 3*l.rnd.Float64()))
+		l.left = int(hour * (0.1 + 1.2*l.rnd.Float64()))
 		l.load = math.Round(l.LoadCapacity * l.rnd.Float64())
 		if l.fuel < 0.25 && l.rnd.IntN(2) == 0 {
 			l.fuel = 1

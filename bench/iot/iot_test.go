@@ -96,7 +96,7 @@ func TestBatchesAreWhatTheySay(t *testing.T) {
 
 // The vault answers every question as plain rows do.
 func TestTheVaultAnswersAsPlainRowsDo(t *testing.T) {
-	ctx, d := context.Background(), New(tiny, 7)
+	ctx, d := context.Background(), New(tiny, 1) // of this seed every question has rows
 	root, err := rootkey.New([32]byte{1})
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestTheVaultAnswersAsPlainRowsDo(t *testing.T) {
 			}
 			rows += len(want)
 		}
-		if rows == 0 && q.Name != "f02" && q.Name != "f03" && q.Name != "f05" {
+		if rows == 0 {
 			t.Errorf("%s has no rows at all", q.Name)
 		}
 	}

@@ -144,6 +144,9 @@ func (n *Naive) Ask(_ context.Context, a Asked) (out []Row, err error) {
 		}
 		return days.rows(false), nil
 	}
+	if a.Of == AllTrucks {
+		return n.all(a)
+	}
 	return n.fleet(a)
 }
 
@@ -156,7 +159,7 @@ func named(t *Table, values []float64) (out []Row) {
 	return out
 }
 
-// fleet answers what is asked of a fleet, all answers about all.
+// fleet answers what is asked of a fleet, all what is asked of all.
 func (n *Naive) fleet(a Asked) (out []Row, err error) {
 	d := n.d
 	for _, t := range d.Fleet(a.Fleet) {
@@ -180,7 +183,7 @@ func (n *Naive) fleet(a Asked) (out []Row, err error) {
 			row.Values[0] = float64(len(n.moving(t.ID, d.End()-day)))
 			keep = row.Values[0] > 60
 		default:
-			return n.all(a)
+			return nil, errors.ErrUnsupported
 		}
 		if keep {
 			out = append(out, row)
@@ -217,10 +220,7 @@ func (n *Naive) all(a Asked) (out []Row, err error) {
 	}
 	out = sums.rows(a.Name == "f07" || a.Name == "f10")
 	if a.Name == "f07" {
-		nominal := d.nominal()
-		for i := range out {
-			out[i].Values[1] = nominal[out[i].Key]
-		}
+		out = d.WithNominal(out)
 	}
 	return out, nil
 }

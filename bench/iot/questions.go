@@ -153,6 +153,15 @@ func (m means) rows(divide bool) (out []Row) {
 	return out
 }
 
+// WithNominal puts the nominal consumption of a fleet beside what was measured.
+func (d *Data) WithNominal(rows []Row) []Row {
+	nominal := d.nominal()
+	for i := range rows {
+		rows[i].Values[1] = nominal[rows[i].Key]
+	}
+	return rows
+}
+
 // nominal is the average nominal consumption of the lorries of each fleet.
 func (d *Data) nominal() map[string]float64 {
 	sums, out := map[string][2]float64{}, map[string]float64{}

@@ -340,10 +340,7 @@ func (e *Vault) all(ctx context.Context, a Asked) (out []Row, err error) {
 	}
 	out = sums.rows(a.Name == "f07" || a.Name == "f10")
 	if a.Name == "f07" {
-		nominal := d.nominal()
-		for i := range out {
-			out[i].Values[1] = nominal[out[i].Key]
-		}
+		out = d.WithNominal(out)
 	}
 	return out, err
 }
