@@ -50,6 +50,10 @@
 //	audit [VEHICLE…]        compare what can be read with what the devices of crash sent
 //	backup FOLDER DEVICE…   have devices send without pause, make a backup meanwhile, and kill -9 the node;
 //	                        audit then wants what was acknowledged before the backup began
+//	[!] canaries FOLDER TEXT…
+//	                        look for texts and numbers in every file of a folder, in every form that they may have;
+//	                        ! wants that they are found
+//	quit FILE               end the node with SIGQUIT and keep what it says of its goroutines
 //	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //
 // Stories run side by side, as many as there are CPUs (go test -parallel).

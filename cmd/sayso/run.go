@@ -10,6 +10,7 @@ import (
 	"sayso"
 	"sayso/internal/clock"
 	"sayso/internal/heap"
+	"sayso/internal/nodump"
 	"sayso/node"
 	"sayso/protocol/wallet"
 	"sayso/sim"
@@ -36,6 +37,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	heap.Tune()
 	log := logger(c.LogLevel)
+	guard(log)
 	n, err := node.Open(ctx, c.Config, log)
 	if err != nil {
 		return err
@@ -86,7 +88,9 @@ func (serveCmd) Help() string {
 // Run serves until it is told to stop.
 func (c *serveCmd) Run(ctx context.Context) error {
 	heap.Tune()
-	n, err := node.Open(ctx, c.Config, logger(c.LogLevel))
+	log := logger(c.LogLevel)
+	guard(log)
+	n, err := node.Open(ctx, c.Config, log)
 	if err != nil {
 		return err
 	}
@@ -96,6 +100,13 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	fmt.Print(screen(n, nil))
 	return n.Run(ctx)
+}
+
+// guard keeps what is in memory in the clear out of core dumps.
+func guard(log *slog.Logger) {
+	if err := nodump.Forbid(); err != nil {
+		log.Warn("a core dump of this process would hold data in the clear", "error", err)
+	}
 }
 
 func logger(level string) *slog.Logger {

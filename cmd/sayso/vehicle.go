@@ -16,6 +16,7 @@ type vehicleCmd struct {
 	Mint     mintCmd     `cmd:"" help:"Give a car an identity."`
 	List     listCmd     `cmd:"" help:"List vehicles."`
 	Transfer transferCmd `cmd:"" help:"Give a vehicle to another owner; every grant on it ends."`
+	Erase    eraseCmd    `cmd:"" help:"Erase for ever what was kept of a vehicle while it was yours."`
 }
 
 type mintCmd struct {
