@@ -125,7 +125,8 @@ func (t *table) encodeTimes(bucket uint32) (b []byte, presence []int) {
 	for i, seq := range t.seqs {
 		room[i] = seq - low
 	}
-	b = column.AppendInts(b, room)
+	seqs := column.AppendInts(nil, room)
+	b = append(binary.AppendUvarint(b, uint64(len(seqs))), seqs...)
 	var sets [][]int64
 	presence = make([]int, len(t.cols))
 	for i := range t.cols {
@@ -169,17 +170,26 @@ type chunk struct {
 	times, seqs []int64
 	sets        []rowSet
 	timesRoom   []byte
+	seqsPart    []byte
 	decoded     bool
 	strict      bool // no time occurs twice
 }
 
 // rowSet is a set of rows that columns are in.
 type rowSet struct {
+	column.Set
 	packed []byte
-	rows   []int64 // all of the chunk's where all is set
-	all    bool
 	known  bool
-	times  []int64 // of the rows, where not all
+	times  []int64 // of the rows, if known
+	rows   []int64 // their numbers, if asked for
+}
+
+// list gives the numbers of the rows.
+func (s *rowSet) list() []int64 {
+	if len(s.rows) != s.Len() {
+		s.rows = s.AppendTo(s.rows[:0])
+	}
+	return s.rows
 }
 
 // chunkColumn is an entry of the head.
@@ -257,34 +267,28 @@ func (c *chunk) decodeTimes(b []byte) error {
 		return errShort
 	}
 	c.times = slices.Grow(c.times[:0], c.n)[:c.n]
-	c.seqs = slices.Grow(c.seqs[:0], c.n)[:c.n]
 	b, err := column.Ints(c.times, b[size:])
 	if err != nil {
 		return err
 	}
 	start, last := int64(startOfBucket(c.bucket)), int64(c.first)
-	c.strict = true
+	most, step := int64(bucketLen)/int64(unit), int64(unit)
+	steps := int64(1)
 	for i, x := range c.times {
-		if x < 0 || x > int64(bucketLen)/int64(unit) {
+		if uint64(x) > uint64(most) {
 			return errShort
 		}
-		at := start + x*int64(unit)
-		if at < last {
-			return errShort
+		at := start + x*step
+		if i > 0 {
+			steps = min(steps, at-last)
 		}
-		c.strict = c.strict && (i == 0 || at > last)
 		c.times[i], last = at, at
 	}
-	if last != int64(c.last) {
+	if c.strict = steps > 0; steps < 0 || c.times[0] != int64(c.first) || last != int64(c.last) {
 		return errShort
 	}
-	if b, err = column.Ints(c.seqs, b); err != nil {
-		return err
-	}
-	for i := range c.seqs {
-		c.seqs[i] += int64(c.low)
-	}
 	r := reader{b: b}
+	c.seqsPart, c.seqs = r.bytes(), c.seqs[:0]
 	n := r.count(2)
 	for len(c.sets) < n {
 		c.sets = append(c.sets, rowSet{})
@@ -300,6 +304,23 @@ func (c *chunk) decodeTimes(b []byte) error {
 	return nil
 }
 
+// sequences decodes the sequences of the rows. The times must be.
+func (c *chunk) sequences() ([]int64, error) {
+	if len(c.seqs) == c.n {
+		return c.seqs, nil
+	}
+	c.seqs = slices.Grow(c.seqs[:0], c.n)[:c.n]
+	rest, err := column.Ints(c.seqs, c.seqsPart)
+	if err != nil || len(rest) != 0 {
+		c.seqs = c.seqs[:0]
+		return nil, errShort
+	}
+	for i := range c.seqs {
+		c.seqs[i] += int64(c.low)
+	}
+	return c.seqs, nil
+}
+
 // set gives a set of rows, decoded. The times must be.
 func (c *chunk) set(col *chunkColumn) (*rowSet, error) {
 	if col.set >= len(c.sets) {
@@ -307,17 +328,15 @@ func (c *chunk) set(col *chunkColumn) (*rowSet, error) {
 	}
 	s := &c.sets[col.set]
 	if !s.known {
-		var err error
-		if s.rows, s.all, err = column.Rows(s.rows[:0], s.packed, c.n); err != nil {
+		if err := s.Parse(s.packed, c.n); err != nil {
 			return nil, err
 		}
-		s.times = s.times[:0]
-		for _, row := range s.rows {
-			s.times = append(s.times, c.times[row])
+		if s.rows, s.times = s.rows[:0], s.times[:0]; !s.All {
+			s.times = s.Pick(s.times, c.times)
 		}
 		s.known = true
 	}
-	if s.all && col.n != c.n || !s.all && col.n != len(s.rows) {
+	if col.n != s.Len() {
 		return nil, errShort
 	}
 	return s, nil
@@ -325,7 +344,7 @@ func (c *chunk) set(col *chunkColumn) (*rowSet, error) {
 
 // timesOf gives the times of a column's values.
 func (c *chunk) timesOf(s *rowSet) []int64 {
-	if s.all {
+	if s.All {
 		return c.times
 	}
 	return s.times

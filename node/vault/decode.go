@@ -165,14 +165,14 @@ func (w *walker) appendColumn(ctx context.Context, rows []Row, c *chunk, col *ch
 	if err != nil {
 		return rows, err
 	}
-	times := c.timesOf(s)
+	seqs, err := c.sequences()
+	if err != nil {
+		return rows, err
+	}
+	times, list := c.timesOf(s), s.list()
 	low, high := within(times, from, to)
 	for i := low; i < high; i++ {
-		at := i
-		if !s.all {
-			at = int(s.rows[i])
-		}
-		rows = append(rows, Row{Signal: col.signal, Time: sayso.Instant(times[i]), Source: c.source, Seq: uint64(c.seqs[at]), Value: t.value(i)})
+		rows = append(rows, Row{Signal: col.signal, Time: sayso.Instant(times[i]), Source: c.source, Seq: uint64(seqs[list[i]]), Value: t.value(i)})
 	}
 	return rows, nil
 }
@@ -209,6 +209,7 @@ func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want sig
 	type open struct {
 		t    *tableColumn
 		set  *rowSet
+		rows []int64
 		next int
 	}
 	var room [32]open
@@ -227,22 +228,25 @@ func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want sig
 	if len(list) == 0 {
 		return rows, nil
 	}
+	seqs, err := c.sequences()
+	if err != nil {
+		return rows, err
+	}
 	start := len(rows)
 	low, high := within(c.times, from, to)
 	for i := range list {
 		list[i].t = w.r.room(i) // now that they move no more
-		if list[i].next = low; !list[i].set.all {
-			list[i].next, _ = slices.BinarySearch(list[i].set.rows, int64(low))
-		}
+		list[i].rows = list[i].set.list()
+		list[i].next, _ = slices.BinarySearch(list[i].rows, int64(low))
 	}
 	for row := low; row < high; row++ {
 		for i := range list {
 			o := &list[i]
-			if !o.set.all && (o.next >= len(o.set.rows) || o.set.rows[o.next] != int64(row)) {
+			if o.next >= len(o.rows) || o.rows[o.next] != int64(row) {
 				continue
 			}
 			rows = append(rows, Row{
-				Signal: o.t.signal, Time: sayso.Instant(c.times[row]), Source: c.source, Seq: uint64(c.seqs[row]), Value: o.t.value(o.next),
+				Signal: o.t.signal, Time: sayso.Instant(c.times[row]), Source: c.source, Seq: uint64(seqs[row]), Value: o.t.value(o.next),
 			})
 			o.next++
 		}

@@ -190,7 +190,7 @@ func (f *framing) column(ctx context.Context, w *walker, c *chunk, s sayso.Signa
 		return false, err
 	}
 	into := out
-	if !set.all {
+	if !set.All {
 		w.r.numbers = slices.Grow(w.r.numbers[:0], col.n)[:col.n]
 		into = w.r.numbers
 	}
@@ -198,17 +198,8 @@ func (f *framing) column(ctx context.Context, w *walker, c *chunk, s sayso.Signa
 	if err != nil || len(rest) != 0 {
 		return false, errShort
 	}
-	if set.all {
-		return true, nil
+	if !set.All {
+		set.Spread(out, into, math.NaN())
 	}
-	at := 0
-	for row := range out {
-		if at < len(set.rows) && set.rows[at] == int64(row) {
-			out[row] = into[at]
-			at++
-		} else {
-			out[row] = math.NaN()
-		}
-	}
-	return false, nil
+	return set.All, nil
 }

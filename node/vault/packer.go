@@ -471,21 +471,18 @@ func (w *walker) table(ctx context.Context, c *chunk) (*table, error) {
 	if err := w.ready(ctx, c); err != nil {
 		return nil, err
 	}
-	t := &table{source: c.source, times: slices.Clone(c.times), seqs: slices.Clone(c.seqs)}
+	seqs, err := c.sequences()
+	if err != nil {
+		return nil, err
+	}
+	t := &table{source: c.source, times: slices.Clone(c.times), seqs: slices.Clone(seqs)}
 	for i := range c.cols {
 		var col tableColumn
 		s, err := w.decode(ctx, c, &c.cols[i], &col)
 		if err != nil {
 			return nil, err
 		}
-		if s.all {
-			col.rows = make([]int64, c.n)
-			for j := range col.rows {
-				col.rows[j] = int64(j)
-			}
-		} else {
-			col.rows = slices.Clone(s.rows)
-		}
+		col.rows = s.AppendTo(make([]int64, 0, s.Len()))
 		t.cols = append(t.cols, col)
 	}
 	return t, nil

@@ -114,14 +114,39 @@ func TestRowsComeBack(t *testing.T) {
 				}
 			}
 			b := AppendRows(nil, rows, of)
-			got, all, err := Rows(nil, b, of)
-			if err != nil || all != (len(rows) == of) || !all && !slices.Equal(got, rows) {
+			var s Set
+			if err := s.Parse(b, of); err != nil || s.Len() != len(rows) || !slices.Equal(s.AppendTo(nil), rows) {
 				t.Fatalf("%d of %d rows: %v", len(rows), of, err)
 			}
+			spread(t, &s, rows)
 			if len(b) > 1+(of+7)/8 {
 				t.Errorf("%d of %d rows take %d bytes", len(rows), of, len(b))
 			}
 		}
+	}
+}
+
+// spread checks what a set picks and where it puts values.
+func spread(t *testing.T, s *Set, rows []int64) {
+	t.Helper()
+	all, out := make([]int64, s.Of), make([]float64, s.Of)
+	for i := range all {
+		all[i] = int64(i) * 3
+	}
+	values := make([]float64, len(rows))
+	for i, r := range rows {
+		values[i] = float64(r) + 0.5
+	}
+	picked := s.Pick(nil, all)
+	s.Spread(out, values, -1)
+	for i, r := range rows {
+		if picked[i] != r*3 || out[r] != values[i] {
+			t.Fatalf("row %d of %d: picked %d, put %v", r, s.Of, picked[i], out[r])
+		}
+		out[r] = -1
+	}
+	if i := slices.IndexFunc(out, func(x float64) bool { return x != -1 }); i >= 0 || len(picked) != len(rows) {
+		t.Fatalf("row %d of %d is not in the set and has %v; %d picked of %d", i, s.Of, out[max(i, 0)], len(picked), len(rows))
 	}
 }
 
@@ -141,14 +166,17 @@ func FuzzColumns(f *testing.F) {
 		_, _, _, _ = Scaled(ints, b)
 		_, _ = Texts(texts, ints, b)
 		_, _ = Numbers(numbers, b)
-		if rows, all, err := Rows(nil, b, count); err == nil && !all {
-			if !ascending(rows, count) {
+		var s Set
+		if s.Parse(b, count) == nil {
+			rows := s.AppendTo(nil)
+			if !ascending(rows, count) || len(rows) != s.Len() {
 				t.Fatalf("rows %v of %d", rows, count)
 			}
-			again, all, err := Rows(nil, AppendRows(nil, rows, count), count)
-			if err != nil || !all && !slices.Equal(again, rows) {
+			var again Set
+			if err := again.Parse(AppendRows(nil, rows, count), count); err != nil || !slices.Equal(again.AppendTo(nil), rows) {
 				t.Fatalf("rows %v of %d became %v, %v", rows, count, again, err)
 			}
+			spread(t, &s, rows)
 		}
 		var values []float64
 		var words []int64

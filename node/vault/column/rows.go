@@ -1,6 +1,9 @@
 package column
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // How a set of row numbers is written.
 const (
@@ -46,48 +49,127 @@ func others(rows []int64, of int) []int64 {
 	return out
 }
 
-// Rows appends the row numbers that AppendRows wrote to dst; all says that they
-// are all of [0, of), and then nothing is appended.
-func Rows(dst []int64, b []byte, of int) (rows []int64, all bool, err error) {
+// Set is a set of row numbers out of [0, Of), as AppendRows wrote it.
+type Set struct {
+	Of   int
+	All  bool    // Of all rows,
+	Not  bool    // or of all but those listed,
+	List []int64 // or of these, ascending
+}
+
+// Parse reads a set into s, whose list is reused.
+func (s *Set) Parse(b []byte, of int) error {
+	*s = Set{Of: of, List: s.List[:0]}
 	if len(b) == 0 {
-		return dst, false, ErrMalformed
+		return ErrMalformed
 	}
 	mode, b := b[0], b[1:]
 	switch mode {
 	case allRows:
+		s.All = true
 		if len(b) != 0 {
-			return dst, false, ErrMalformed
+			return ErrMalformed
 		}
-		return dst, true, nil
+		return nil
 	case theRows, notRows:
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > uint64(of) {
-			return dst, false, ErrMalformed
+			return ErrMalformed
 		}
-		start := len(dst)
-		for range n {
-			dst = append(dst, 0)
+		s.Not = mode == notRows
+		s.List = slices.Grow(s.List, int(n))[:n]
+		rest, err := Ints(s.List, b[size:])
+		if err != nil || len(rest) != 0 || !ascending(s.List, of) {
+			return ErrMalformed
 		}
-		rest, err := Ints(dst[start:], b[size:])
-		if err != nil || len(rest) != 0 || !ascending(dst[start:], of) {
-			return dst[:start], false, ErrMalformed
-		}
-		if mode == notRows {
-			dst = append(dst[:start], others(dst[start:], of)...)
-		}
-		return dst, false, nil
+		return nil
 	case rowsBits:
 		if len(b) != (of+7)/8 {
-			return dst, false, ErrMalformed
+			return ErrMalformed
 		}
 		for r := range of {
 			if b[r>>3]>>(r&7)&1 == 1 {
-				dst = append(dst, int64(r))
+				s.List = append(s.List, int64(r))
 			}
 		}
-		return dst, false, nil
+		return nil
 	}
-	return dst, false, ErrMalformed
+	return ErrMalformed
+}
+
+// Len is how many rows are in the set.
+func (s *Set) Len() int {
+	switch {
+	case s.All:
+		return s.Of
+	case s.Not:
+		return s.Of - len(s.List)
+	}
+	return len(s.List)
+}
+
+// AppendTo lists the rows.
+func (s *Set) AppendTo(dst []int64) []int64 {
+	switch {
+	case s.All:
+		for r := range s.Of {
+			dst = append(dst, int64(r))
+		}
+		return dst
+	case s.Not:
+		at := int64(0)
+		for _, r := range append(s.List, int64(s.Of)) {
+			for ; at < r; at++ {
+				dst = append(dst, at)
+			}
+			at = r + 1
+		}
+		return dst
+	}
+	return append(dst, s.List...)
+}
+
+// Pick appends of each row of the set what all says of it.
+func (s *Set) Pick(dst, all []int64) []int64 {
+	switch {
+	case s.All:
+		return append(dst, all[:s.Of]...)
+	case s.Not:
+		at := int64(0)
+		for _, r := range s.List {
+			dst = append(dst, all[at:r]...)
+			at = r + 1
+		}
+		return append(dst, all[at:s.Of]...)
+	}
+	for _, r := range s.List {
+		dst = append(dst, all[r])
+	}
+	return dst
+}
+
+// Spread puts the values of the rows of the set where they are among all rows,
+// and gap where there are none. The two may not overlap.
+func (s *Set) Spread(all, values []float64, gap float64) {
+	switch {
+	case s.All:
+		copy(all, values)
+	case s.Not:
+		at := int64(0)
+		for _, r := range s.List {
+			values = values[copy(all[at:r], values):]
+			all[r] = gap
+			at = r + 1
+		}
+		copy(all[at:s.Of], values)
+	default:
+		for i := range all {
+			all[i] = gap
+		}
+		for i, r := range s.List {
+			all[r] = values[i]
+		}
+	}
 }
 
 func ascending(rows []int64, of int) bool {
