@@ -55,7 +55,7 @@ func Decode(cat *catalogue.Catalogue, ce sayso.CloudEvent, w message.Window) (me
 	if err != nil {
 		return message.Message{}, err
 	}
-	d := decoder{fields: f, catalogue: cat, builder: message.NewBuilder(cat, w, 16), at: ce.Time}
+	d := decoder{fields: f, catalogue: cat, builder: message.NewBuilder(cat, w, min(len(ce.Data)/24, 128)), at: ce.Time}
 	d.payload(&c, ce.DataVersion)
 	if err := c.End(); err != nil {
 		return message.Message{}, invalid("the payload is " + err.Error())

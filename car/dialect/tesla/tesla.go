@@ -35,7 +35,7 @@ func Decode(cat *catalogue.Catalogue, ce sayso.CloudEvent, w message.Window) (me
 	if kind := c.Kind(); kind != jsonscan.Object {
 		return message.Message{}, invalid("the payload is " + kind.String() + ", want an object")
 	}
-	b := message.NewBuilder(cat, w, 16)
+	b := message.NewBuilder(cat, w, 32)
 	var err error
 	switch ce.DataVersion {
 	case Poll:
