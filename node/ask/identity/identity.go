@@ -3,15 +3,14 @@
 // view of owner/registry in the form that clients of the DIMO identity API
 // know (spec api 7); it needs no token, because all of it is on a public chain.
 //
-// Names, stakes, rewards, synthetic devices and storage nodes are in the
-// schema because clients select them; there are none on the chains this node
-// follows, so their lists are empty and their fields null.
+// Where a chain has no contract for something, such as names, stakes or rewards,
+// its lists are empty and its fields null.
 package identity
 
 import (
 	_ "embed"
+	hexadecimal "encoding/hex"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,33 +23,14 @@ import (
 )
 
 //go:embed schema.graphql
-var present string
+var schema string
 
-//go:embed absent.graphql
-var absent string
-
-// Registry is what the answers are taken from; [registry.Registry] is one.
-type Registry interface {
-	Chain() registry.ChainInfo
-	Vehicle(id uint64) (registry.Vehicle, bool)
-	Vehicles(registry.VehicleFilter) iter.Seq[registry.Vehicle]
-	Device(id uint64) (registry.Device, bool)
-	DeviceByAddress(sayso.Address) (registry.Device, bool)
-	Devices(registry.DeviceFilter) iter.Seq[registry.Device]
-	Manufacturer(id uint64) (registry.Manufacturer, bool)
-	ManufacturerByName(name string) (registry.Manufacturer, bool)
-	Manufacturers() []registry.Manufacturer
-	Licence(id uint64) (registry.Licence, bool)
-	LicenceByClient(sayso.Address) (registry.Licence, bool)
-	LicenceByAlias(alias string) (registry.Licence, bool)
-	Licences(registry.LicenceFilter) iter.Seq[registry.Licence]
-	Grant(vehicle uint64, grantee sayso.Address) (registry.Grant, bool)
-	Grants(vehicle uint64) []registry.Grant
-}
+//go:embed network.graphql
+var network string
 
 // Config is what [New] needs. Registry and Clock must be given.
 type Config struct {
-	Registry Registry
+	Registry *registry.Registry
 	Clock    clock.Clock
 	BaseURL  string        // of this node, without a slash at the end; links to images and data start with it
 	Gate     *graphql.Gate // may be shared with other servers; one of its own by default
@@ -69,26 +49,40 @@ func New(cfg Config) (*graphql.Server, error) {
 	types := map[string]graphql.Fields{
 		"Query":             a.query(),
 		"Vehicle":           a.vehicle(),
-		"Definition":        definition(),
-		"Sacd":              sacd(),
+		"Definition":        definitionFields(),
+		"Privilege":         privileges(),
+		"Sacd":              a.sacd(),
+		"Template":          template(),
+		"Account":           a.account(),
 		"AftermarketDevice": a.device(),
+		"SyntheticDevice":   a.synthetic(),
+		"Connection":        a.connection(),
+		"StorageNode":       a.storageNode(),
 		"Manufacturer":      a.manufacturer(),
+		"DeviceDefinition":  a.deviceDefinition(),
 		"DeveloperLicense":  a.licence(),
+		"DCN":               a.name(),
+		"Stake":             a.stake(),
+		"Earning":           a.earning(),
 		"Signer":            {"address": graphql.Of(func(s signer) any { return s.key }), "enabledAt": graphql.Of(func(s signer) any { return unix(s.since) })},
 		"RedirectURI":       {"uri": graphql.Of(func(u uri) any { return u.uri }), "enabledAt": graphql.Of(func(u uri) any { return unix(u.since) })},
 		"PageInfo":          pageInfo(),
 	}
-	for _, name := range []string{"Vehicle", "Sacd", "AftermarketDevice", "Manufacturer", "DeveloperLicense", "Signer", "RedirectURI", "SyntheticDevice", "DCN", "Stake"} {
+	for _, name := range []string{"Vehicle", "Sacd", "AftermarketDevice", "Manufacturer", "DeveloperLicense", "Signer", "RedirectURI", "SyntheticDevice",
+		"DCN", "Stake", "Connection", "Template", "DeviceDefinition"} {
 		types[name+"Connection"], types[name+"Edge"] = connectionFields(), edgeFields()
 	}
 	types["PrivilegesConnection"], types["PrivilegeEdge"] = connectionFields(), edgeFields()
+	types["EarningsConnection"], types["EarningsEdge"] = connectionFields(), edgeFields()
+	for _, name := range []string{"VehicleEarnings", "AftermarketDeviceEarnings", "UserRewards"} {
+		types[name] = earningsFields()
+	}
 	return graphql.New(graphql.Config{
-		SDL:   present + absent,
-		Types: types,
-		Absent: []string{"Privilege", "SyntheticDevice", "Connection", "DCN", "Stake", "StorageNode", "Earning",
-			"EarningsEdge", "EarningsConnection", "VehicleEarnings", "AftermarketDeviceEarnings", "UserRewards"},
+		SDL:    schema + network,
+		Types:  types,
+		Absent: []string{"DeviceDefinitionAttribute"},
 		Scalars: map[string]graphql.Scalar{
-			"Address": readAddress, "Bytes": readText, "BigInt": readText, "BigDecimal": readText, "Time": readText,
+			"Address": readAddress, "Bytes": readBytes, "BigInt": readText, "BigDecimal": readText, "Time": readText,
 		},
 		Authorise: func(*http.Request) (any, error) { return nil, nil },
 		Weigh:     a.weigh,
@@ -116,6 +110,16 @@ func readText(in any) (any, error) {
 	return fmt.Sprint(in), nil
 }
 
+func readBytes(in any) (any, error) {
+	s, _ := in.(string)
+	digits, ok := strings.CutPrefix(s, "0x")
+	b, err := hexadecimal.DecodeString(digits)
+	if !ok || err != nil {
+		return nil, invalid("not bytes as 0x and hexadecimal digits")
+	}
+	return b, nil
+}
+
 func invalid(format string, args ...any) error {
 	return sayso.Fail(sayso.Invalid, "identity", fmt.Sprintf(format, args...))
 }
@@ -126,54 +130,57 @@ func notFound(format string, args ...any) error {
 
 // query are the fields of the root.
 func (a *answers) query() graphql.Fields {
-	nothing := func(what string) graphql.Func {
-		return func(*graphql.Call, any, *graphql.Field) (any, error) { return nil, notFound("No %s found.", what) }
-	}
 	return graphql.Fields{
 		"node":               a.findNode,
 		"vehicle":            a.findVehicle,
 		"vehicles":           a.listVehicles,
 		"aftermarketDevice":  a.findDevice,
 		"aftermarketDevices": func(c *graphql.Call, _ any, f *graphql.Field) (any, error) { return a.listDevices(c, f.Args, nil) },
+		"syntheticDevice":    a.findSynthetic,
+		"syntheticDevices":   a.listSynthetics,
 		"manufacturer":       a.findManufacturer,
 		"manufacturers":      a.listManufacturers,
+		"deviceDefinition":   a.findDefinition,
 		"developerLicense":   a.findLicence,
 		"developerLicenses":  a.listLicences,
-		"syntheticDevice":    nothing("synthetic device"),
-		"syntheticDevices":   none,
-		"dcn":                nothing("DCN"),
-		"dcns":               none,
-		"stakes":             none,
-		"rewards":            null,
+		"connection":         a.findConnection,
+		"connections":        a.listConnections,
+		"dcn":                a.findName,
+		"dcns":               a.listNames,
+		"stakes":             a.listStakes,
+		"rewards":            a.findRewards,
+		"template":           a.findTemplate,
+		"templates":          a.listTemplates,
+		"account":            findAccount,
 	}
 }
 
-// none answers a list of what does not exist.
-func none(c *graphql.Call, _ any, f *graphql.Field) (any, error) {
-	return paginate(c, f.Args, func(func(*registry.Vehicle) bool) {}, byVehicle)
-}
-
-// null answers a field of what does not exist.
-func null(*graphql.Call, any, *graphql.Field) (any, error) { return nil, nil }
-
-// token reads a token id out of a DID of a contract.
-func (a *answers) token(did string, contract sayso.Address) (uint64, error) {
+// parseDID reads the DID of a token of a contract.
+func (a *answers) parseDID(did string, contract sayso.Address) (sayso.DID, error) {
 	d, err := sayso.ParseDID(did)
 	switch {
 	case err != nil:
-		return 0, invalid("error decoding tokenDID: %v", err)
+		return d, invalid("error decoding tokenDID: %v", err)
 	case d.Method != sayso.MethodERC721:
-		return 0, invalid("error decoding tokenDID: %q is not the DID of a token", did)
+		return d, invalid("error decoding tokenDID: %q is not the DID of a token", did)
 	case d.Chain != a.chain.ID:
-		return 0, notFound("unknown chain id %d in token did", d.Chain)
+		return d, notFound("unknown chain id %d in token did", d.Chain)
 	case d.Address != contract:
-		return 0, notFound("invalid contract address '%s' in token did", d.Address)
+		return d, notFound("invalid contract address '%s' in token did", d.Address)
 	}
-	id, ok := d.Is(a.chain.ID, contract)
-	if !ok {
+	return d, nil
+}
+
+// token reads a token id that is counted from one out of a DID of a contract.
+func (a *answers) token(did string, contract sayso.Address) (uint64, error) {
+	d, err := a.parseDID(did, contract)
+	if err != nil {
+		return 0, err
+	}
+	if !d.Token.IsUint64() {
 		return 0, notFound("there is no token %s", d.Token)
 	}
-	return id, nil
+	return d.Token.Uint64(), nil
 }
 
 func (a *answers) findNode(_ *graphql.Call, _ any, f *graphql.Field) (any, error) {
@@ -184,16 +191,24 @@ func (a *answers) findNode(_ *graphql.Call, _ any, f *graphql.Field) (any, error
 	}
 	switch prefix {
 	case vehiclePrefix:
-		if v, ok := a.Registry.Vehicle(id); ok && !v.Burned {
+		if v, ok := a.Registry.Vehicle(uint64(id)); ok && !v.Burned {
 			return graphql.Typed{Type: "Vehicle", Value: &v}, nil
 		}
 	case devicePrefix:
-		if d, ok := a.Registry.Device(id); ok {
+		if d, ok := a.Registry.Device(uint64(id)); ok {
 			return graphql.Typed{Type: "AftermarketDevice", Value: &d}, nil
 		}
+	case syntheticPrefix:
+		if s, ok := a.Registry.Synthetic(uint64(id)); ok && s.BurnedAt == 0 {
+			return graphql.Typed{Type: "SyntheticDevice", Value: &s}, nil
+		}
 	case manufacturerPrefix:
-		if m, ok := a.Registry.Manufacturer(id); ok {
+		if m, ok := a.Registry.Manufacturer(uint64(id)); ok {
 			return graphql.Typed{Type: "Manufacturer", Value: &m}, nil
+		}
+	case namePrefix:
+		if n, ok := a.Registry.NameByNumber(id); ok {
+			return graphql.Typed{Type: "DCN", Value: &n}, nil
 		}
 	}
 	return nil, notFound("No node with id %s.", text)
@@ -247,20 +262,4 @@ func textArg(args graphql.Args, name string) *string {
 		return &s
 	}
 	return nil
-}
-
-// pointers iterates over addresses of copies, which is what the functions of
-// the types take.
-func pointers[T any](all iter.Seq[T]) iter.Seq[*T] {
-	return func(yield func(*T) bool) {
-		for v := range all {
-			if !yield(&v) {
-				return
-			}
-		}
-	}
-}
-
-func slug(name string) string {
-	return strings.Trim(strings.ReplaceAll(strings.ToLower(name), " ", "-"), "-")
 }

@@ -1,7 +1,8 @@
 package identity
 
 import (
-	"iter"
+	"context"
+	"math/big"
 	"slices"
 	"strconv"
 
@@ -30,20 +31,18 @@ func (a *answers) device() graphql.Fields {
 		"image": graphql.Of(func(d d) any {
 			return a.BaseURL + "/aftermarket/device/" + strconv.FormatUint(d.ID, 10) + "/image"
 		}),
-		"earnings":     null,
-		"manufacturer": func(_ *graphql.Call, p any, _ *graphql.Field) (any, error) { return a.maker(p.(d).Manufacturer) },
+		"earnings": graphql.Of(func(d d) any {
+			return a.earnings(func() *registry.EarningList { return a.Registry.EarningsBy(d.ID) },
+				func(e *registry.Earning) *big.Int { return registry.Amount(e.DeviceTokens) })
+		}),
+		"manufacturer": func(_ *graphql.Call, p any, _ *graphql.Field) (any, error) { return a.maker(p.(d).Manufacturer), nil },
 		"claimedAt": graphql.Of(func(d d) any {
 			if d.ClaimedAt == 0 {
 				return nil
 			}
 			return unix(d.ClaimedAt)
 		}),
-		"beneficiary": graphql.Of(func(d d) any {
-			if d.Beneficiary.IsZero() {
-				return d.Owner
-			}
-			return d.Beneficiary
-		}),
+		"beneficiary": graphql.Of(func(d d) any { return d.Earner() }),
 		"vehicle": graphql.Of(func(d d) any {
 			p, paired := d.Paired()
 			if v, ok := a.Registry.Vehicle(p.Vehicle); ok && paired {
@@ -88,15 +87,9 @@ func (a *answers) findDevice(_ *graphql.Call, _ any, f *graphql.Field) (any, err
 
 // deviceWith looks for a device by what is printed on it.
 func (a *answers) deviceWith(by graphql.Args) (registry.Device, bool) {
-	for argument, attribute := range map[string]string{"serial": "Serial", "imei": "IMEI", "devEUI": "DevEUI"} {
-		want := textArg(by, argument)
-		if want == nil || *want == "" {
-			continue
-		}
-		for d := range a.Registry.Devices(registry.DeviceFilter{}) {
-			if d.Attributes[attribute] == *want {
-				return d, true
-			}
+	for argument, label := range map[string]registry.Label{"serial": registry.Serial, "imei": registry.IMEI, "devEUI": registry.DevEUI} {
+		if want := textArg(by, argument); want != nil {
+			return a.Registry.DeviceByLabel(label, *want)
 		}
 	}
 	return registry.Device{}, false
@@ -108,11 +101,11 @@ func (a *answers) listDevices(c *graphql.Call, args graphql.Args, manufacturer *
 	filter := registry.DeviceFilter{Owner: address(by, "owner"), Beneficiary: address(by, "beneficiary"), Manufacturer: number(by, "manufacturerId")}
 	if manufacturer != nil {
 		if filter.Manufacturer != nil && *filter.Manufacturer != *manufacturer {
-			return paginate(c, args, func(func(*registry.Device) bool) {}, byDevice)
+			return paginate(c, args, listed[*registry.Device](nil, byDevice), byDevice)
 		}
 		filter.Manufacturer = manufacturer
 	}
-	return paginate(c, args, pointers(a.Registry.Devices(filter)), byDevice)
+	return paginate(c, args, numbered(a.Registry.DeviceList(filter), func(d *registry.Device) *uint64 { return &d.ID }), byDevice)
 }
 
 func (a *answers) manufacturer() graphql.Fields {
@@ -123,16 +116,32 @@ func (a *answers) manufacturer() graphql.Fields {
 		"tokenDID": graphql.Of(func(m m) any { return sayso.NFT(a.chain.ID, a.chain.Manufacturer, m.ID) }),
 		"name":     graphql.Of(func(m m) any { return m.Name }),
 		"owner":    graphql.Of(func(m m) any { return m.Owner }),
-		"tableId":  null,
-		"mintedAt": graphql.Of(func(m m) any { return unix(m.MintedAt) }),
+		"tableId": graphql.Of(func(m m) any {
+			if m.Table == 0 {
+				return nil
+			}
+			return m.Table
+		}),
+		"deviceDefinitions": a.listDefinitions,
+		"mintedAt":          graphql.Of(func(m m) any { return unix(m.MintedAt) }),
 		"aftermarketDevices": func(c *graphql.Call, p any, f *graphql.Field) (any, error) {
 			return a.listDevices(c, f.Args, &p.(m).ID)
 		},
 	}
 }
 
-// maker is the manufacturer of something.
-func (a *answers) maker(id uint64) (any, error) {
+// maker is the manufacturer of something. Of one that was minted before the first
+// block that was read, only the number is known.
+func (a *answers) maker(id uint64) any {
+	m, ok := a.Registry.Manufacturer(id)
+	if !ok {
+		m.ID = id
+	}
+	return &m
+}
+
+// makerWith is a manufacturer by its number.
+func (a *answers) makerWith(id uint64) (any, error) {
 	m, ok := a.Registry.Manufacturer(id)
 	if !ok {
 		return nil, notFound("No manufacturer with token id %d.", id)
@@ -145,31 +154,28 @@ func (a *answers) findManufacturer(_ *graphql.Call, _ any, f *graphql.Field) (an
 	if !one(by) {
 		return nil, invalid("Provide exactly one of `name`, `tokenID`, `slug`, or `tokenDID`.")
 	}
-	if id := number(by, "tokenId"); id != nil {
-		return a.maker(*id)
-	}
-	if did := textArg(by, "tokenDID"); did != nil {
-		id, err := a.token(*did, a.chain.Manufacturer)
-		if err != nil {
-			return nil, err
-		}
-		return a.maker(id)
-	}
-	name, key := textArg(by, "name"), "name"
-	if name == nil {
-		name, key = textArg(by, "slug"), "slug"
-	}
-	for _, m := range a.Registry.Manufacturers() {
-		if key == "name" && m.Name == *name || key == "slug" && slug(m.Name) == *name {
+	if name := textArg(by, "name"); name != nil {
+		if m, ok := a.Registry.ManufacturerByName(*name); ok {
 			return &m, nil
 		}
+		return nil, notFound("No manufacturer with name %s.", *name)
 	}
-	return nil, notFound("No manufacturer with %s %s.", key, *name)
+	if slug := textArg(by, "slug"); slug != nil {
+		if m, ok := a.Registry.ManufacturerBySlug(*slug); ok {
+			return &m, nil
+		}
+		return nil, notFound("No manufacturer with slug %s.", *slug)
+	}
+	id, err := a.number(by, a.chain.Manufacturer)
+	if err != nil {
+		return nil, err
+	}
+	return a.makerWith(id)
 }
 
 func (a *answers) listManufacturers(*graphql.Call, any, *graphql.Field) (any, error) {
 	all := a.Registry.Manufacturers()
-	p := &page{total: func() int { return len(all) }}
+	p := &page{total: func(context.Context) (int, error) { return len(all), nil }}
 	for i := range all {
 		p.add(&all[i], idCursor(all[i].ID))
 	}
@@ -206,13 +212,13 @@ func (a *answers) licence() graphql.Fields {
 }
 
 // sorted lists the entries of a map in an order.
-func sorted[K comparable, T any](from map[K]int64, entry func(K, int64) T, by order[T]) iter.Seq[T] {
+func sorted[K comparable, T any](from map[K]int64, entry func(K, int64) T, by order[T]) listing[T] {
 	out := make([]T, 0, len(from))
 	for k, since := range from {
 		out = append(out, entry(k, since))
 	}
 	slices.SortFunc(out, by.compare)
-	return slices.Values(out)
+	return listed(out, by)
 }
 
 func (a *answers) findLicence(_ *graphql.Call, _ any, f *graphql.Field) (any, error) {
@@ -250,5 +256,5 @@ func (a *answers) findLicence(_ *graphql.Call, _ any, f *graphql.Field) (any, er
 func (a *answers) listLicences(c *graphql.Call, _ any, f *graphql.Field) (any, error) {
 	by, _ := graphql.Arg[graphql.Args](f.Args, "filterBy")
 	filter := registry.LicenceFilter{Owner: address(by, "owner"), Signer: address(by, "signer")}
-	return paginate(c, f.Args, pointers(a.Registry.Licences(filter)), byLicence)
+	return paginate(c, f.Args, numbered(a.Registry.LicenceList(filter), func(l *registry.Licence) *uint64 { return &l.ID }), byLicence)
 }

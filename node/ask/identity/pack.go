@@ -1,14 +1,9 @@
 package identity
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
-
-	"sayso"
-	"sayso/owner/registry"
 )
 
 // Prefixes of node ids (spec api 7.3).
@@ -16,12 +11,19 @@ const (
 	vehiclePrefix      = "V"
 	devicePrefix       = "AD"
 	manufacturerPrefix = "M"
+	syntheticPrefix    = "S"
+	namePrefix         = "D"
 )
 
 // nodeID writes a node id: the prefix, and the token id in a MessagePack array
 // in base64.
 func nodeID(prefix string, id uint64) string {
 	return prefix + "_" + base64.StdEncoding.EncodeToString(packUint([]byte{0x91}, id))
+}
+
+// nameID is the node id of a name: of its token id, the lowest 64 bits.
+func nameID(id int64) string {
+	return namePrefix + "_" + base64.StdEncoding.EncodeToString(packInt([]byte{0x91}, id))
 }
 
 // packUint appends the shortest MessagePack form of a number.
@@ -39,46 +41,76 @@ func packUint(b []byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, 0xcf), n)
 }
 
-func parseNodeID(text string) (prefix string, id uint64, err error) {
+// packInt appends the shortest MessagePack form of a number that may be negative.
+func packInt(b []byte, n int64) []byte {
+	switch {
+	case n >= 0:
+		return packUint(b, uint64(n))
+	case n >= -32:
+		return append(b, byte(n))
+	case n >= -1<<7:
+		return append(b, 0xd0, byte(n))
+	case n >= -1<<15:
+		return binary.BigEndian.AppendUint16(append(b, 0xd1), uint16(n))
+	case n >= -1<<31:
+		return binary.BigEndian.AppendUint32(append(b, 0xd2), uint32(n))
+	}
+	return binary.BigEndian.AppendUint64(append(b, 0xd3), uint64(n))
+}
+
+// unpackUint reads a number that is not negative, and gives what is behind it.
+func unpackUint(b []byte) (n uint64, rest []byte, ok bool) {
+	size := 0
+	switch {
+	case len(b) == 0:
+		return 0, nil, false
+	case b[0] < 1<<7:
+		return uint64(b[0]), b[1:], true
+	case b[0] >= 0xcc && b[0] <= 0xcf:
+		size = 1 << (b[0] - 0xcc)
+	}
+	if size == 0 || len(b) <= size {
+		return 0, nil, false
+	}
+	for _, c := range b[1 : 1+size] {
+		n = n<<8 | uint64(c)
+	}
+	return n, b[1+size:], true
+}
+
+// unpackInt reads a number that may be negative.
+func unpackInt(b []byte) (n int64, rest []byte, ok bool) {
+	switch {
+	case len(b) > 0 && b[0] >= 0xe0:
+		return int64(int8(b[0])), b[1:], true
+	case len(b) > 0 && b[0] >= 0xd0 && b[0] <= 0xd3:
+		size := 1 << (b[0] - 0xd0)
+		if len(b) <= size {
+			return 0, nil, false
+		}
+		n = int64(int8(b[1]))
+		for _, c := range b[2 : 1+size] {
+			n = n<<8 | int64(c)
+		}
+		return n, b[1+size:], true
+	}
+	u, rest, ok := unpackUint(b)
+	return int64(u), rest, ok && u < 1<<63
+}
+
+// parseNodeID reads a node id. Only names have negative numbers.
+func parseNodeID(text string) (prefix string, id int64, err error) {
 	prefix, packed, _ := strings.Cut(text, "_")
 	b, err := base64.StdEncoding.DecodeString(packed)
 	if err != nil || len(b) < 2 || b[0] != 0x91 {
 		return "", 0, invalid("%q is not an id", text)
 	}
-	number, size := b[2:], 0
-	switch {
-	case b[1] < 1<<7:
-		id = uint64(b[1])
-	case b[1] >= 0xcc && b[1] <= 0xcf:
-		size = 1 << (b[1] - 0xcc)
-	default:
+	id, rest, ok := unpackInt(b[1:])
+	if !ok || len(rest) > 0 {
 		return "", 0, invalid("%q is not an id", text)
-	}
-	if len(number) != size {
-		return "", 0, invalid("%q is not an id", text)
-	}
-	for _, c := range number {
-		id = id<<8 | uint64(c)
 	}
 	return prefix, id, nil
 }
-
-// The orders of lists within an object: the newest first, of equals by name.
-// Their cursors are MessagePack arrays of the time (extension type -1 with 32
-// bits of seconds) and the name.
-var (
-	byCreation = byTime(
-		func(g *registry.Grant) (int64, []byte) { return g.CreatedAt, g.Grantee[:] }, binary20,
-		func(t int64, name []byte) *registry.Grant {
-			return &registry.Grant{CreatedAt: t, Grantee: sayso.Address(name)}
-		})
-	bySigner = byTime(
-		func(s signer) (int64, []byte) { return s.since, s.key[:] }, binary20,
-		func(t int64, name []byte) signer { return signer{sayso.Address(name), t} })
-	byURI = byTime(
-		func(u uri) (int64, []byte) { return u.since, []byte(u.uri) }, str,
-		func(t int64, name []byte) uri { return uri{string(name), t} })
-)
 
 // form is how a name is packed.
 type form struct {
@@ -86,14 +118,17 @@ type form struct {
 	unpack func(b []byte) (name []byte, ok bool)
 }
 
-var binary20 = form{
-	pack: func(b, name []byte) []byte { return append(append(b, 0xc4, 20), name...) },
-	unpack: func(b []byte) ([]byte, bool) {
-		if len(b) != 22 || b[0] != 0xc4 || b[1] != 20 {
-			return nil, false
-		}
-		return b[2:], true
-	},
+// binaryOf is the form of a name of a fixed length.
+func binaryOf(n int) form {
+	return form{
+		pack: func(b, name []byte) []byte { return append(append(b, 0xc4, byte(n)), name...) },
+		unpack: func(b []byte) ([]byte, bool) {
+			if len(b) != 2+n || b[0] != 0xc4 || int(b[1]) != n {
+				return nil, false
+			}
+			return b[2:], true
+		},
+	}
 }
 
 var str = form{
@@ -123,33 +158,4 @@ var str = form{
 		}
 		return b[head:], true
 	},
-}
-
-func byTime[T any](key func(T) (int64, []byte), name form, build func(int64, []byte) T) order[T] {
-	return order[T]{
-		compare: func(a, b T) int {
-			at, an := key(a)
-			bt, bn := key(b)
-			return cmp.Or(cmp.Compare(bt, at), bytes.Compare(an, bn))
-		},
-		cursor: func(v T) string {
-			t, n := key(v)
-			b := binary.BigEndian.AppendUint32([]byte{0x92, 0xd6, 0xff}, uint32(t))
-			return base64.StdEncoding.EncodeToString(name.pack(b, n))
-		},
-		parse: func(text string) (v T, err error) {
-			b, err := base64.StdEncoding.DecodeString(text)
-			if err != nil {
-				return v, invalid("%v", err)
-			}
-			if len(b) < 7 || b[0] != 0x92 || b[1] != 0xd6 || b[2] != 0xff {
-				return v, invalid("the cursor is not one of this list")
-			}
-			n, ok := name.unpack(b[7:])
-			if !ok {
-				return v, invalid("the cursor is not one of this list")
-			}
-			return build(int64(binary.BigEndian.Uint32(b[3:7])), n), nil
-		},
-	}
 }

@@ -1,14 +1,11 @@
 package identity
 
 import (
-	"cmp"
 	"context"
-	"encoding/base64"
 	"iter"
-	"strconv"
+	"slices"
 
 	"sayso/node/ask/graphql"
-	"sayso/owner/registry"
 )
 
 // maxPage is the most entries that one page may have.
@@ -19,7 +16,7 @@ type page struct {
 	nodes            []any
 	cursors          []string
 	hasPrev, hasNext bool
-	total            func() int
+	total            func(context.Context) (int, error)
 }
 
 type edge struct {
@@ -31,6 +28,15 @@ func (p *page) add(node any, cursor string) {
 	p.nodes, p.cursors = append(p.nodes, node), append(p.cursors, cursor)
 }
 
+// listing is a sorted list that is read from any entry on, in both directions;
+// nil is its beginning, or its end.
+type listing[T any] struct {
+	after  func(*T) iter.Seq[T] // what is listed later
+	before func(*T) iter.Seq[T] // what is listed earlier, backwards
+	count  func(context.Context) (int, error)
+	failed func() error // why it ended early; nil where it cannot
+}
+
 // order is how a list is sorted: how two entries compare, the cursor of an
 // entry, and the reading of a cursor into an entry that stands at its place.
 type order[T any] struct {
@@ -40,54 +46,36 @@ type order[T any] struct {
 }
 
 // paginate cuts a sorted list as the Relay arguments ask (spec api 7.3).
-func paginate[T any](c *graphql.Call, args graphql.Args, all iter.Seq[T], by order[T]) (*page, error) {
+func paginate[T any](c *graphql.Call, args graphql.Args, all listing[T], by order[T]) (*page, error) {
 	n, last, err := size(args)
 	if err != nil {
 		return nil, err
 	}
-	after, hasAfter, err := place(args, "after", by)
+	after, err := place(args, "after", by)
 	if err != nil {
 		return nil, err
 	}
-	before, hasBefore, err := place(args, "before", by)
+	before, err := place(args, "before", by)
 	if err != nil {
 		return nil, err
 	}
-	var rows []T
-	extra := false
-	all = until(c.Context, all)
-	for v := range all {
-		if hasAfter && by.compare(v, after) <= 0 {
-			continue
-		}
-		if hasBefore && by.compare(v, before) >= 0 {
-			break
-		}
-		if len(rows) == n {
-			extra = true
-			if !last {
-				break
-			}
-			rows = rows[min(1, n):]
-			if n == 0 {
-				continue
-			}
-		}
-		rows = append(rows, v)
+	seq, stop := all.after(after), before
+	if last {
+		seq, stop = all.before(before), after
 	}
+	rows, extra := cut(c.Context, seq, n, func(v T) bool {
+		return stop != nil && (last && by.compare(v, *stop) <= 0 || !last && by.compare(v, *stop) >= 0)
+	})
 	if err := c.Context.Err(); err != nil {
 		return nil, err
 	}
-	p := &page{hasPrev: hasAfter, hasNext: extra || hasBefore}
-	if last {
-		p.hasPrev, p.hasNext = extra || hasAfter, hasBefore
+	if all.failed != nil && all.failed() != nil {
+		return nil, all.failed()
 	}
-	p.total = func() int {
-		n := 0
-		for range all {
-			n++
-		}
-		return n
+	p := &page{hasPrev: after != nil, hasNext: extra || before != nil, total: all.count}
+	if last {
+		slices.Reverse(rows)
+		p.hasPrev, p.hasNext = extra || after != nil, before != nil
 	}
 	for _, v := range rows {
 		p.add(v, by.cursor(v))
@@ -95,17 +83,20 @@ func paginate[T any](c *graphql.Call, args graphql.Args, all iter.Seq[T], by ord
 	return p, nil
 }
 
-// until ends an iteration with the request; whoever iterates asks the context
-// then.
-func until[T any](ctx context.Context, all iter.Seq[T]) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		n := 0
-		for v := range all {
-			if n++; n&255 == 0 && ctx.Err() != nil || !yield(v) {
-				return
-			}
+// cut takes the first n, and says whether there would be more. It ends with the
+// request; whoever called asks the context then.
+func cut[T any](ctx context.Context, all iter.Seq[T], n int, end func(T) bool) (rows []T, extra bool) {
+	looked := 0
+	for v := range all {
+		if looked++; looked&255 == 0 && ctx.Err() != nil || end(v) {
+			return rows, false
 		}
+		if len(rows) == n {
+			return rows, true
+		}
+		rows = append(rows, v)
 	}
+	return rows, false
 }
 
 // size is how many entries of which end are asked for.
@@ -130,52 +121,50 @@ func size(args graphql.Args) (n int, last bool, err error) {
 	return int(want), hasLast, nil
 }
 
-func place[T any](args graphql.Args, name string, by order[T]) (at T, given bool, err error) {
+func place[T any](args graphql.Args, name string, by order[T]) (*T, error) {
 	text, given := graphql.Arg[string](args, name)
 	if !given {
-		return at, false, nil
+		return nil, nil
 	}
-	at, err = by.parse(text)
-	return at, true, err
+	at, err := by.parse(text)
+	return &at, err
 }
 
-// The orders. Lists of tokens are by descending id.
-var (
-	byVehicle = byID(func(v *registry.Vehicle) *uint64 { return &v.ID })
-	byDevice  = byID(func(d *registry.Device) *uint64 { return &d.ID })
-	byLicence = byID(func(l *registry.Licence) *uint64 { return &l.ID })
-)
-
-func byID[T any](id func(*T) *uint64) order[*T] {
-	return order[*T]{
-		compare: func(a, b *T) int { return cmp.Compare(*id(b), *id(a)) },
-		cursor:  func(v *T) string { return idCursor(*id(v)) },
-		parse: func(text string) (*T, error) {
-			raw, err := base64.StdEncoding.DecodeString(text)
-			if err != nil {
-				return nil, invalid("%v", err)
+// listed is a listing of what is at hand, sorted.
+func listed[T any](all []T, by order[T]) listing[T] {
+	return listing[T]{
+		after: func(at *T) iter.Seq[T] {
+			from := 0
+			if at != nil {
+				from, _ = slices.BinarySearchFunc(all, *at, by.compare)
+				for from < len(all) && by.compare(all[from], *at) == 0 {
+					from++
+				}
 			}
-			n, err := strconv.ParseUint(string(raw), 10, 64)
-			if err != nil {
-				return nil, invalid("the cursor is not one of this list")
-			}
-			v := new(T)
-			*id(v) = n
-			return v, nil
+			return slices.Values(all[from:])
 		},
+		before: func(at *T) iter.Seq[T] {
+			to := len(all)
+			if at != nil {
+				to, _ = slices.BinarySearchFunc(all, *at, by.compare)
+			}
+			return func(yield func(T) bool) {
+				for _, v := range slices.Backward(all[:to]) {
+					if !yield(v) {
+						return
+					}
+				}
+			}
+		},
+		count: func(context.Context) (int, error) { return len(all), nil },
 	}
-}
-
-func idCursor(id uint64) string {
-	return base64.StdEncoding.EncodeToString(strconv.AppendUint(nil, id, 10))
 }
 
 // connectionFields are the functions of every connection type.
 func connectionFields() graphql.Fields {
 	return graphql.Fields{
 		"totalCount": func(c *graphql.Call, p any, _ *graphql.Field) (any, error) {
-			n := p.(*page).total()
-			return n, c.Context.Err()
+			return p.(*page).total(c.Context)
 		},
 		"nodes": graphql.Of(func(p *page) any { return graphql.Slice[any](p.nodes) }),
 		"edges": graphql.Of(func(p *page) any {

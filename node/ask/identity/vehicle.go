@@ -31,7 +31,7 @@ func (a *answers) vehicle() graphql.Fields {
 		"image":        graphql.Of(image),
 		"dataURI":      graphql.Of(link("")),
 		"definition":   graphql.Of(func(v v) any { return v }),
-		"manufacturer": func(_ *graphql.Call, p any, _ *graphql.Field) (any, error) { return a.maker(p.(v).Manufacturer) },
+		"manufacturer": func(_ *graphql.Call, p any, _ *graphql.Field) (any, error) { return a.maker(p.(v).Manufacturer), nil },
 		"aftermarketDevice": graphql.Of(func(v v) any {
 			if d, ok := a.Registry.Device(v.Device); ok && v.Device != 0 {
 				return &d
@@ -39,7 +39,7 @@ func (a *answers) vehicle() graphql.Fields {
 			return nil
 		}),
 		"sacds": func(c *graphql.Call, p any, f *graphql.Field) (any, error) {
-			return paginate(c, f.Args, slices.Values(a.standing(p.(v).ID)), byCreation)
+			return paginate(c, f.Args, listed(a.standing(a.Registry.Grants(p.(v).ID)), byCreation), byCreation)
 		},
 		"sacd": func(_ *graphql.Call, p any, f *graphql.Field) (any, error) {
 			grantee, _ := graphql.Arg[sayso.Address](f.Args, "grantee")
@@ -48,16 +48,67 @@ func (a *answers) vehicle() graphql.Fields {
 			}
 			return nil, nil
 		},
-		"privileges":      none,
-		"syntheticDevice": null,
-		"dcn":             null,
-		"earnings":        null,
-		"stake":           null,
-		"storageNode":     null,
+		"privileges": a.listPrivileges,
+		"syntheticDevice": graphql.Of(func(v v) any {
+			if s, ok := a.Registry.Synthetic(v.Synthetic); ok && s.BurnedAt == 0 {
+				return &s
+			}
+			return nil
+		}),
+		"dcn": graphql.Of(func(v v) any {
+			if n, ok := a.Registry.NameOn(v.ID); ok {
+				return &n
+			}
+			return nil
+		}),
+		"earnings": graphql.Of(func(v v) any {
+			return a.earnings(func() *registry.EarningList { return a.Registry.EarningsOf(v.ID) }, all)
+		}),
+		"stake": graphql.Of(func(v v) any {
+			if s, ok := a.Registry.StakeOn(v.ID); ok {
+				return &s
+			}
+			return nil
+		}),
+		"storageNode": graphql.Of(func(v v) any { return a.nodeOf(v) }),
 	}
 }
 
-func definition() graphql.Fields {
+// privilege is a right of the form before grants.
+type privilege struct {
+	id   uint64
+	user sayso.Address
+	registry.Privilege
+}
+
+func privileges() graphql.Fields {
+	type p = *privilege
+	return graphql.Fields{
+		"id":        graphql.Of(func(p p) any { return p.id }),
+		"user":      graphql.Of(func(p p) any { return p.user }),
+		"setAt":     graphql.Of(func(p p) any { return unix(p.SetAt) }),
+		"expiresAt": graphql.Of(func(p p) any { return expiry(p.Expires) }),
+	}
+}
+
+// listPrivileges answers the rights of the form before grants that stand.
+func (a *answers) listPrivileges(c *graphql.Call, v any, f *graphql.Field) (any, error) {
+	by, _ := graphql.Arg[graphql.Args](f.Args, "filterBy")
+	user, id := address(by, "user"), number(by, "privilegeId")
+	now := a.Clock.Now().Unix()
+	var out []*privilege
+	for _, p := range a.Registry.Privileges(v.(*registry.Vehicle).ID) {
+		for n, right := range p.Rights {
+			if now < right.Expires && (user == nil || *user == p.User) && (id == nil || *id == n) {
+				out = append(out, &privilege{n, p.User, right})
+			}
+		}
+	}
+	slices.SortFunc(out, byPrivilege.compare)
+	return paginate(c, f.Args, listed(out, byPrivilege), byPrivilege)
+}
+
+func definitionFields() graphql.Fields {
 	type v = *registry.Vehicle
 	return graphql.Fields{
 		"id":    graphql.Of(func(v v) any { return optional(v.Definition) }),
@@ -72,7 +123,7 @@ func definition() graphql.Fields {
 	}
 }
 
-func sacd() graphql.Fields {
+func (a *answers) sacd() graphql.Fields {
 	type g = *registry.Grant
 	return graphql.Fields{
 		"grantee":     graphql.Of(func(g g) any { return g.Grantee }),
@@ -80,6 +131,12 @@ func sacd() graphql.Fields {
 		"source":      graphql.Of(func(g g) any { return g.Source }),
 		"createdAt":   graphql.Of(func(g g) any { return unix(g.CreatedAt) }),
 		"expiresAt":   graphql.Of(func(g g) any { return expiry(g.Expires) }),
+		"template": graphql.Of(func(g g) any {
+			if t, ok := a.Registry.Template(g.Template); ok && g.Template != "" {
+				return &t
+			}
+			return nil
+		}),
 	}
 }
 
@@ -88,10 +145,10 @@ func (a *answers) stands(g *registry.Grant) bool {
 	return a.Clock.Now().Unix() < g.Expires && !g.Set().Empty()
 }
 
-// standing are the grants of a vehicle that stand, newest first.
-func (a *answers) standing(vehicle uint64) []*registry.Grant {
+// standing are those of some grants that stand.
+func (a *answers) standing(all []registry.Grant) []*registry.Grant {
 	var out []*registry.Grant
-	for _, g := range a.Registry.Grants(vehicle) {
+	for _, g := range all {
 		if a.stands(&g) {
 			out = append(out, &g)
 		}
@@ -122,9 +179,6 @@ func (a *answers) findVehicle(_ *graphql.Call, _ any, f *graphql.Field) (any, er
 
 func (a *answers) listVehicles(c *graphql.Call, _ any, f *graphql.Field) (any, error) {
 	by, _ := graphql.Arg[graphql.Args](f.Args, "filterBy")
-	if address(by, "connection") != nil {
-		return none(c, nil, f)
-	}
 	filter := registry.VehicleFilter{
 		Owner: address(by, "owner"), Privileged: address(by, "privileged"),
 		Make: textArg(by, "make"), Model: textArg(by, "model"), Definition: textArg(by, "deviceDefinitionId"),
@@ -134,5 +188,9 @@ func (a *answers) listVehicles(c *graphql.Call, _ any, f *graphql.Field) (any, e
 		y := int(year)
 		filter.Year = &y
 	}
-	return paginate(c, f.Args, pointers(a.Registry.Vehicles(filter)), byVehicle)
+	if at := address(by, "connection"); at != nil {
+		source, _ := a.Registry.ConnectionByAddress(*at) // none has an empty id
+		filter.Connection = &source.ID
+	}
+	return paginate(c, f.Args, numbered(a.Registry.VehicleList(filter), func(v *registry.Vehicle) *uint64 { return &v.ID }), byVehicle)
 }
