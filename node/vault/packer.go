@@ -251,7 +251,7 @@ type pile struct {
 	tag    uint32
 	slot   uint32
 	source sayso.Address
-	rows   []Row
+	table  builder
 }
 
 // step packs some rows of an owner and says where to go on. Erasures are counted
@@ -346,7 +346,7 @@ func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pi
 			n = len(piles)
 			piles = append(piles, want)
 		}
-		if piles[n].rows, err = decodeBlock(piles[n].rows, w.plain, at.hour, at.seq, nil, minInstant, maxInstant); err != nil {
+		if err := piles[n].table.block(w.plain, at.hour, at.seq); err != nil {
 			return nil, 0, false, err
 		}
 		if err := batch.Delete(key, nil); err != nil {
@@ -359,10 +359,10 @@ func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pi
 // fold writes a pile as chunks, together with those chunks of the same source
 // and bucket that are not much larger, or overlap it.
 func (p *packer) fold(ctx context.Context, w *walker, batch *pebble.Batch, x *pile, whole bool) error {
-	if len(x.rows) == 0 {
+	if len(x.table.times) == 0 {
 		return nil
 	}
-	return p.put(ctx, w, batch, x, tableOf(x.rows), whole)
+	return p.put(ctx, w, batch, x, x.table.done(), whole)
 }
 
 func (p *packer) put(ctx context.Context, w *walker, batch *pebble.Batch, x *pile, t *table, whole bool) error {

@@ -68,6 +68,92 @@ func (c *tableColumn) value(i int) sayso.Value {
 	return sayso.NumberValue(c.numbers[i])
 }
 
+// builder makes a table of readings that mostly come in the order of its rows.
+type builder struct {
+	table
+	at       [][4]int32 // by signal and kind: one more than the number of the column
+	shuffled bool
+}
+
+// row opens a row.
+func (b *builder) row(at sayso.Instant, seq uint64) {
+	if n := len(b.times); n > 0 {
+		last, before := b.times[n-1], uint64(b.seqs[n-1])
+		b.shuffled = b.shuffled || int64(at) < last || int64(at) == last && seq < before
+	}
+	b.times = append(b.times, int64(at))
+	b.seqs = append(b.seqs, int64(seq))
+}
+
+// column finds the column of a signal and kind.
+func (b *builder) column(s sayso.SignalID, k sayso.Kind) *tableColumn {
+	for int(s) >= len(b.at) {
+		b.at = append(b.at, [4]int32{})
+	}
+	n := &b.at[s][k]
+	if *n == 0 {
+		b.cols = append(b.cols, tableColumn{signal: s, kind: k})
+		*n = int32(len(b.cols))
+	}
+	return &b.cols[*n-1]
+}
+
+// block adds a block of readings.
+func (b *builder) block(plain []byte, h uint32, seq uint64) error {
+	source, ok := blockSource(plain)
+	if !ok {
+		return errShort
+	}
+	b.source = source
+	r := reader{b: plain[1+len(source):]}
+	left := uint64(r.count(3))
+	at := startOf(h)
+	end := at + hour
+	for left > 0 && !r.bad {
+		step, run := r.uvarint(), r.uvarint()
+		if step >= uint64(hour) || run == 0 || run > left {
+			return errShort
+		}
+		if at += sayso.Instant(step); at >= end {
+			return errShort
+		}
+		left -= run
+		b.row(at, seq)
+		row, signal := int64(len(b.times)-1), uint64(0)
+		for ; run > 0; run-- {
+			if signal += r.uvarint(); signal > 0xffff || len(r.b) == 0 {
+				return errShort
+			}
+			if head := r.b[0]; sayso.Kind(head>>4) == sayso.Number {
+				r.b = r.b[1:]
+				c := b.column(sayso.SignalID(signal), sayso.Number)
+				c.rows = append(c.rows, row)
+				c.numbers = append(c.numbers, r.number(head&15))
+				continue
+			}
+			var v sayso.Value
+			if r.value(&v, true); r.bad {
+				return errShort
+			}
+			b.column(sayso.SignalID(signal), v.Kind).add(row, &v)
+		}
+	}
+	if r.bad || len(r.b) != 0 {
+		return errShort
+	}
+	return nil
+}
+
+// done gives the table.
+func (b *builder) done() *table {
+	t := &b.table
+	if b.shuffled {
+		return tableOf(t.appendRows(nil))
+	}
+	t.sort()
+	return t
+}
+
 // tableOf makes a table of the rows of one source and bucket. It sorts them.
 func tableOf(rows []Row) *table {
 	order := func(a, b Row) int {
@@ -76,29 +162,18 @@ func tableOf(rows []Row) *table {
 	if !slices.IsSortedFunc(rows, order) {
 		slices.SortFunc(rows, order)
 	}
-	t := &table{}
-	var at [][4]int32 // by signal and kind: one more than the number of the column
+	var b builder
 	for i := range rows {
 		r := &rows[i]
 		if i == 0 || r.Time != rows[i-1].Time || r.Seq != rows[i-1].Seq {
-			t.times = append(t.times, int64(r.Time))
-			t.seqs = append(t.seqs, int64(r.Seq))
+			b.row(r.Time, r.Seq)
 		}
-		for int(r.Signal) >= len(at) {
-			at = append(at, [4]int32{})
-		}
-		n := &at[r.Signal][r.Value.Kind]
-		if *n == 0 {
-			t.cols = append(t.cols, tableColumn{signal: r.Signal, kind: r.Value.Kind})
-			*n = int32(len(t.cols))
-		}
-		t.cols[*n-1].add(int64(len(t.times)-1), &r.Value)
+		b.column(r.Signal, r.Value.Kind).add(int64(len(b.times)-1), &r.Value)
 	}
 	if len(rows) > 0 {
-		t.source = rows[0].Source
+		b.source = rows[0].Source
 	}
-	t.sort()
-	return t
+	return b.done()
 }
 
 func (t *table) sort() {
