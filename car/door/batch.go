@@ -173,7 +173,11 @@ func (b *Batch) Refused() iter.Seq2[[]byte, *Refusal] {
 // line in their order, so that they share the sync of the disk and an earlier
 // one is kept before a later one.
 func (d *Door) TakeBatch(ctx context.Context, body []byte, form Form, signedIn sayso.Address, backfill bool) Batch {
-	wait, err := d.Submit(ctx, body, form, signedIn, backfill)
+	return d.takeBatch(ctx, body, form, from{device: signedIn, backfill: backfill})
+}
+
+func (d *Door) takeBatch(ctx context.Context, body []byte, form Form, f from) Batch {
+	wait, err := d.submit(ctx, body, form, f)
 	if err != nil {
 		return Batch{Err: err}
 	}
@@ -185,6 +189,10 @@ func (d *Door) TakeBatch(ctx context.Context, body []byte, form Form, signedIn s
 // be called, once: only it says what is kept. The error is of the message as a
 // whole; it is a [*Limited] if the device sent too much.
 func (d *Door) Submit(ctx context.Context, body []byte, form Form, signedIn sayso.Address, backfill bool) (wait func(context.Context) Batch, err error) {
+	return d.submit(ctx, body, form, from{device: signedIn, backfill: backfill})
+}
+
+func (d *Door) submit(ctx context.Context, body []byte, form Form, f from) (wait func(context.Context) Batch, err error) {
 	b := &batch{door: d, form: form}
 	if form == One {
 		b.alone.event[0] = body
@@ -196,8 +204,8 @@ func (d *Door) Submit(ctx context.Context, body []byte, form Form, signedIn says
 		n := len(b.events)
 		b.results, b.errs, b.line = make([]Result, n), make([]error, n), make([]underway, n)
 	}
-	if !signedIn.IsZero() {
-		if err := d.Rates.take(signedIn, len(b.events), d.Clock.Now()); err != nil {
+	if !f.device.IsZero() {
+		if err := d.Rates.take(f.device, len(b.events), d.Clock.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -205,7 +213,7 @@ func (d *Door) Submit(ctx context.Context, body []byte, form Form, signedIn says
 		if int64(len(e)) > d.MaxBody {
 			b.errs[i] = d.tooLarge()
 		} else {
-			b.line[i], b.results[i].ID, b.errs[i] = d.begin(ctx, e, from{signedIn, backfill})
+			b.line[i], b.results[i].ID, b.errs[i] = d.begin(ctx, e, f)
 		}
 	}
 	return b.wait, nil

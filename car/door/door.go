@@ -21,8 +21,13 @@ import (
 // State is what the door asks about devices and vehicles, at the moment of each
 // message; [registry.Registry] is one.
 type State interface {
-	DeviceByAddress(sayso.Address) (registry.Device, bool)
 	Vehicle(id uint64) (registry.Vehicle, bool)
+	Device(id uint64) (registry.Device, bool)
+	DeviceByAddress(sayso.Address) (registry.Device, bool)
+	Synthetic(id uint64) (registry.Synthetic, bool)
+	SyntheticByAddress(sayso.Address) (registry.Synthetic, bool)
+	Manufacturer(id uint64) (registry.Manufacturer, bool)
+	ConnectionByAddress(sayso.Address) (registry.Connection, bool)
 }
 
 // Parcel is one accepted message, ready to be kept whole or not at all.
@@ -85,14 +90,18 @@ const op = "door"
 
 // from is who hands a message in, and how.
 type from struct {
-	device   sayso.Address // signed in; the zero address if nobody is
-	backfill bool
+	device     sayso.Address        // signed in; the zero address if nobody is
+	connection *registry.Connection // that its certificate names; nil if there is none
+	backfill   bool
 }
+
+// proven says whether the sender is known before the message is read.
+func (f *from) proven() bool { return f.connection != nil || !f.device.IsZero() }
 
 // underway is a message in line to be kept.
 type underway struct {
 	parcel *Parcel
-	check  bool // its signature, once it is kept
+	check  *sayso.Address // whose signature it should bear, once it is kept; nil for none
 	wait   func(context.Context) (duplicate bool, err error)
 }
 
@@ -101,7 +110,11 @@ type underway struct {
 // must carry the device's signature. The id of the result is that of the event,
 // also beside an error, if it could be read.
 func (d *Door) Take(ctx context.Context, body []byte, signedIn sayso.Address, backfill bool) (Result, error) {
-	u, id, err := d.begin(ctx, body, from{signedIn, backfill})
+	return d.take(ctx, body, from{device: signedIn, backfill: backfill})
+}
+
+func (d *Door) take(ctx context.Context, body []byte, f from) (Result, error) {
+	u, id, err := d.begin(ctx, body, f)
 	if err != nil {
 		return Result{ID: id}, err
 	}
@@ -110,11 +123,14 @@ func (d *Door) Take(ctx context.Context, body []byte, signedIn sayso.Address, ba
 
 // begin judges one cloud event and puts it in line. It does not wait.
 func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id string, err error) {
-	p, id, err := d.judge(body, f)
+	p, s, id, err := d.judge(body, f)
 	if err != nil {
 		return underway{}, id, err
 	}
-	u = underway{parcel: p, check: d.Signatures == Record && !f.device.IsZero()}
+	u = underway{parcel: p}
+	if d.Signatures == Record && f.proven() {
+		u.check = &s.device.Address
+	}
 	if d.Begin == nil {
 		u.wait = func(ctx context.Context) (bool, error) { return d.Keep(ctx, p) }
 		return u, id, nil
@@ -125,47 +141,67 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 
 // judge proves the sender of one cloud event and decodes it. White space around
 // the event does not belong to it, so that it is the same alone and in a batch.
-func (d *Door) judge(body []byte, f from) (p *Parcel, id string, err error) {
+func (d *Door) judge(body []byte, f from) (p *Parcel, s sender, id string, err error) {
 	now := d.Clock.Now()
 	body = bytes.Trim(body, space)
-	ce, err := dialect.Envelope(body, dialect.Arrival{Source: f.device, Producer: d.unnamed(), Time: now, Names: d.names()})
+	ce, err := dialect.Envelope(body, d.arrival(f, now))
 	if err != nil {
-		return nil, "", err
+		return nil, s, "", err
 	}
 	id = ce.ID
-	if f.device.IsZero() || d.Signatures == Require {
-		if err := proveSignature(&ce); err != nil {
-			return nil, id, err
-		}
+	if err := f.mayBring(&ce); err != nil {
+		return nil, s, id, err
 	}
-	device, vehicle, err := d.pairing(&ce)
-	if err != nil {
-		return nil, id, err
+	if s, err = d.sender(&ce, f); err != nil {
+		return nil, s, id, err
+	}
+	if !f.proven() || d.Signatures == Require {
+		if err := proveSignature(&ce, s.device.Address); err != nil {
+			return nil, s, id, err
+		}
 	}
 	if f.device.IsZero() {
-		if err := d.Rates.take(ce.Source, 1, now); err != nil {
-			return nil, id, err
+		if err := d.Rates.take(s.device.Address, 1, now); err != nil {
+			return nil, s, id, err
 		}
 	}
-	m, err := dialect.Decode(d.Catalogue, ce, dialect.Window{Now: now, Backfill: f.backfill})
+	m, err := d.decode(&ce, dialect.Window{Now: now, Backfill: f.backfill})
 	if err != nil {
-		return nil, id, err
+		return nil, s, id, err
 	}
-	if err := onlyOfThisCar(d.Catalogue, &m, &device, vehicle.ID, !f.device.IsZero()); err != nil {
-		return nil, id, err
+	if err := onlyOfThisCar(d.Catalogue, &m, &s, f.proven()); err != nil {
+		return nil, s, id, err
 	}
-	ce.Type = kept(m.Types)
+	if ce.Type != TypeRaw {
+		ce.Type = kept(m.Types)
+	}
 	p = &Parcel{
-		Vehicle: vehicle.ID, Envelope: ce, Body: sha256.Sum256(body), Backfill: f.backfill,
+		Vehicle: s.vehicle.ID, Envelope: ce, Body: sha256.Sum256(body), Backfill: f.backfill,
 		Readings: m.Readings, Events: m.Events, Rejected: m.Rejected,
 	}
-	p.dateTo(&vehicle)
+	p.dateTo(&s.vehicle)
 	for _, t := range m.Refused { // they stand in the envelope all the same
-		if device.PairedAt(vehicle.ID, t) {
-			p.Epoch = min(p.Epoch, vehicle.EpochAt(t))
+		if s.device.PairedAt(s.vehicle.ID, t) {
+			p.Epoch = min(p.Epoch, s.vehicle.EpochAt(t))
 		}
 	}
-	return p, id, nil
+	return p, s, id, nil
+}
+
+// arrival is what is known of a message before it is read.
+func (d *Door) arrival(f from, now time.Time) dialect.Arrival {
+	if f.connection != nil {
+		return dialect.Arrival{Source: f.connection.Address, Time: now, Names: d.names()}
+	}
+	return dialect.Arrival{Source: f.device, Producer: d.unnamed(), Time: now, Names: d.names()}
+}
+
+// decode reads the payload; one that is called raw is kept as it is.
+func (d *Door) decode(ce *sayso.CloudEvent, w dialect.Window) (dialect.Message, error) {
+	if ce.Type == TypeRaw {
+		return dialect.Message{}, nil
+	}
+	return dialect.Decode(d.Catalogue, *ce, w)
 }
 
 // names are the contracts of messages that name vehicle and device by number.
@@ -187,8 +223,8 @@ func (d *Door) finish(ctx context.Context, u underway) (Result, error) {
 	if err != nil {
 		return Result{ID: p.Envelope.ID}, err
 	}
-	if u.check && !duplicate {
-		d.Checks.add(p)
+	if u.check != nil && !duplicate {
+		d.Checks.add(p, *u.check)
 	}
 	r := Result{ID: p.Envelope.ID, Accepted: true, Duplicate: duplicate, Signals: len(p.Readings), Events: len(p.Events), Rejected: p.Rejected}
 	if r.Rejected == nil {
@@ -212,96 +248,6 @@ func (d *Door) conflict(ctx context.Context, p *Parcel) error {
 		return err
 	}
 	return sayso.Fail(sayso.Conflict, op, fmt.Sprintf("another message with the id %q was kept before; this one was kept as a record for the owner and counts for nothing", id))
-}
-
-// pairing checks that the source is a registered device, that it is in a
-// vehicle now, and that the message is about that device and vehicle. It fills
-// in what the message left out.
-func (d *Door) pairing(ce *sayso.CloudEvent) (registry.Device, registry.Vehicle, error) {
-	deny := func(format string, args ...any) (registry.Device, registry.Vehicle, error) {
-		return registry.Device{}, registry.Vehicle{}, sayso.Fail(sayso.Denied, op, fmt.Sprintf(format, args...))
-	}
-	device, ok := d.State.DeviceByAddress(ce.Source)
-	if !ok {
-		return deny("no device with the key %s is registered: sayso device new", ce.Source)
-	}
-	pairing, ok := device.Paired()
-	if !ok {
-		return deny("the device %s is not paired with a vehicle: sayso device pair --device %d --vehicle <id>", ce.Source, device.ID)
-	}
-	vehicle, ok := d.State.Vehicle(pairing.Vehicle)
-	if !ok || vehicle.Burned {
-		return deny("the vehicle %d of the device %s is no more", pairing.Vehicle, ce.Source)
-	}
-	producer := sayso.NFT(d.Chain.ID, d.Chain.AftermarketDevice, device.ID)
-	subject := sayso.NFT(d.Chain.ID, d.Chain.Vehicle, vehicle.ID)
-	unnamed := func(did sayso.DID) bool {
-		id, ours := did.Is(d.Chain.ID, d.Chain.AftermarketDevice)
-		return ours && (id == 0 || id == device.ID)
-	}
-	if !unnamed(ce.Producer) {
-		return deny("the producer is %s, but the sender is %s", ce.Producer, producer)
-	}
-	if id, ours := ce.Subject.Is(d.Chain.ID, d.Chain.Vehicle); !(ours && id == vehicle.ID) && !unnamed(ce.Subject) {
-		return deny("the subject is %s, but the sender is paired with %s", ce.Subject, subject)
-	}
-	ce.Producer, ce.Subject = producer, subject
-	return device, vehicle, nil
-}
-
-// onlyOfThisCar drops what was measured in another car. A signature over the
-// payload alone says nothing of the vehicle, so it counts only for times at
-// which the device was in this one. A device that signed in says now that it
-// is in this car, which counts for all times at which it was in no other.
-// Where that leaves nothing of what there was, the message is refused.
-func onlyOfThisCar(cat *catalogue.Catalogue, m *dialect.Message, device *registry.Device, vehicle uint64, signedIn bool) error {
-	counts, why, refusal := wasIn, "the device was not paired with the vehicle at that time",
-		"the device was not in this vehicle at any time that the message is about: sign in and send the token as a bearer, which says that it is"
-	if signedIn {
-		counts, why, refusal = wasInNoOther, "the device was in another vehicle at that time",
-			"the device was in another vehicle at every time that the message is about"
-	}
-	had := len(m.Readings) + len(m.Events)
-	readings := m.Readings[:0]
-	for _, r := range m.Readings {
-		if counts(device, vehicle, r.Time) {
-			readings = append(readings, r)
-			continue
-		}
-		m.Rejected = append(m.Rejected, sayso.Rejection{Name: cat.ByID(r.Signal).Name, Reason: why})
-	}
-	events := m.Events[:0]
-	for _, e := range m.Events {
-		if counts(device, vehicle, e.Time) {
-			events = append(events, e)
-			continue
-		}
-		m.Rejected = append(m.Rejected, sayso.Rejection{Name: e.Name, Reason: why})
-	}
-	m.Readings, m.Events = readings, events
-	if had > 0 && len(readings)+len(events) == 0 {
-		return sayso.Fail(sayso.Denied, op, refusal)
-	}
-	return nil
-}
-
-// chainSlack is how far the clock of a chain may be ahead of a device's.
-const chainSlack = 15 * sayso.Instant(time.Second/time.Microsecond)
-
-// wasIn says whether the device was in the vehicle at a time, or came into it a
-// moment later and was in no other.
-func wasIn(device *registry.Device, vehicle uint64, t sayso.Instant) bool {
-	return device.PairedAt(vehicle, t) || (wasInNoOther(device, vehicle, t) && device.PairedAt(vehicle, t+chainSlack))
-}
-
-// wasInNoOther says whether the device was in no vehicle but this one at a time.
-func wasInNoOther(device *registry.Device, vehicle uint64, t sayso.Instant) bool {
-	for _, p := range device.Pairings {
-		if p.Vehicle != vehicle && device.PairedAt(p.Vehicle, t) {
-			return false
-		}
-	}
-	return true
 }
 
 // dateTo gives everything to the owner of its time. The envelope goes to the

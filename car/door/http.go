@@ -29,8 +29,11 @@ const BackfillHeader = "Sayso-Backfill"
 // accepts JSON. That to a batch is an empty 200 if every event is kept; else the
 // status of an event that sending again helps, or that of the first refused.
 // Where the request accepts JSON, the body is the list of results.
-func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := d.handle(w, r)
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.serve(w, r, d.bearer) }
+
+// serve answers a request of whom the proof tells.
+func (d *Door) serve(w http.ResponseWriter, r *http.Request, proof func(*http.Request) (from, error)) {
+	body, err := d.handle(w, r, proof)
 	switch {
 	case body != nil:
 		retryAfter(w, err)
@@ -50,8 +53,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // handle takes what a request brings. The body is what to answer, nil for
 // nothing more than the error. When it returns, the message has no place and no
 // memory any more.
-func (d *Door) handle(w http.ResponseWriter, r *http.Request) (body any, err error) {
-	m, err := d.message(w, r)
+func (d *Door) handle(w http.ResponseWriter, r *http.Request, proof func(*http.Request) (from, error)) (body any, err error) {
+	m, err := d.message(w, r, proof)
 	if err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			// What is left of the body is read before the answer leaves (net/http),
@@ -62,21 +65,21 @@ func (d *Door) handle(w http.ResponseWriter, r *http.Request) (body any, err err
 		return nil, err
 	}
 	defer m.release()
-	leave, err := d.Gate.Enter(r.Context(), !m.device.IsZero())
+	leave, err := d.Gate.Enter(r.Context(), m.proven())
 	if err != nil {
 		d.count(Result{}, err)
 		return nil, err
 	}
 	defer leave()
 	if m.form == One {
-		result, err := d.Take(r.Context(), m.body, m.device, m.backfill)
+		result, err := d.take(r.Context(), m.body, m.from)
 		d.count(result, err)
 		if err != nil || !wantsJSON(r) {
 			return nil, err
 		}
 		return result, nil
 	}
-	b := d.TakeBatch(r.Context(), m.body, m.form, m.device, m.backfill)
+	b := d.takeBatch(r.Context(), m.body, m.form, m.from)
 	if b.Results == nil && b.Err != nil {
 		d.count(Result{}, b.Err)
 		return nil, b.Err
@@ -97,7 +100,7 @@ type message struct {
 
 // message reads a request. What can be refused by its head is, and its body is
 // not read.
-func (d *Door) message(w http.ResponseWriter, r *http.Request) (m message, err error) {
+func (d *Door) message(w http.ResponseWriter, r *http.Request, proof func(*http.Request) (from, error)) (m message, err error) {
 	encoding, err := encodingOf(r.Header.Get("Content-Encoding"))
 	if err != nil {
 		return m, err
@@ -105,27 +108,20 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request) (m message, err e
 	if m.form, err = FormOf(r.Header.Get("Content-Type")); err != nil {
 		return m, err
 	}
-	raw, err := token.Bearer(r.Header.Get("Authorization"))
-	if err != nil {
+	if m.from, err = proof(r); err != nil {
 		return m, err
 	}
-	if raw != "" {
-		if m.device, err = d.Device(raw); err != nil {
-			return m, err
-		}
-	}
-	m.backfill = strings.EqualFold(r.Header.Get(BackfillHeader), "true")
-	if m.backfill && m.device.IsZero() {
+	proven := m.proven()
+	if m.backfill = strings.EqualFold(r.Header.Get(BackfillHeader), "true"); m.backfill && !proven {
 		return m, sayso.Fail(sayso.Denied, op, "the back-fill lane is open to signed-in devices only: send the device's token as a bearer")
 	}
-	proven := !m.device.IsZero()
 	if err := d.Gate.Crowded(proven); err != nil {
 		if r.ContentLength < 0 || r.ContentLength > small {
 			w.Header().Set("Connection", "close") // net/http would read the rest first
 		}
 		return m, err
 	}
-	if proven && m.form == One { // who sends too much takes nobody's place
+	if !m.device.IsZero() && m.form == One { // who sends too much takes nobody's place
 		if err := d.Rates.take(m.device, 1, d.Clock.Now()); err != nil {
 			return m, err
 		}
@@ -145,6 +141,15 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request) (m message, err e
 	}
 	m.release = func() { more(); release() }
 	return m, nil
+}
+
+// bearer reads who signed in, if anybody did.
+func (d *Door) bearer(r *http.Request) (f from, err error) {
+	raw, err := token.Bearer(r.Header.Get("Authorization"))
+	if err == nil && raw != "" {
+		f.device, err = d.Device(raw)
+	}
+	return f, err
 }
 
 func (d *Door) tooLarge() error { return overLimit(d.MaxBody) }

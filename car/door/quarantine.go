@@ -29,15 +29,15 @@ func (d *Door) Quarantine(ctx context.Context, device sayso.Address, payload []b
 		ID: "refused/" + hex.EncodeToString(sum[:16]), Time: d.Clock.Now().UTC(),
 		DataContentType: "application/octet-stream", Data: payload, Base64: true,
 	}
-	_, vehicle, err := d.pairing(&ce)
+	who, err := d.sender(&ce, from{device: device})
 	if err != nil {
 		return err
 	}
 	p := &Parcel{
-		Vehicle: vehicle.ID, Envelope: ce, Body: sum,
+		Vehicle: who.vehicle.ID, Envelope: ce, Body: sum,
 		Rejected: []sayso.Rejection{{Name: "message", Reason: reason}},
 	}
-	p.dateTo(&vehicle)
+	p.dateTo(&who.vehicle)
 	if _, err := d.Keep(ctx, p); err != nil {
 		return err
 	}
@@ -49,6 +49,6 @@ func (d *Door) Quarantine(ctx context.Context, device sayso.Address, payload []b
 // [sayso.Denied].
 func (d *Door) Paired(device sayso.Address) error {
 	ce := sayso.CloudEvent{Source: device, Subject: d.unnamed(), Producer: d.unnamed()}
-	_, _, err := d.pairing(&ce)
+	_, err := d.sender(&ce, from{device: device})
 	return err
 }

@@ -38,7 +38,7 @@ func ParseSignatureMode(s string) (SignatureMode, error) {
 // hash of the payload bytes as received (of data_base64: the base64 text), r, s
 // and v of 27 or 28 (spec ingest 1.6). A signature with a high s is refused,
 // since anybody can make it from the one with the low s.
-func proveSignature(ce *sayso.CloudEvent) error {
+func proveSignature(ce *sayso.CloudEvent, by sayso.Address) error {
 	refuse := func(why string) error {
 		return sayso.Fail(sayso.Unauthorized, op, why+": sign the bytes of data with the device's key, or sign in and send the token as a bearer")
 	}
@@ -49,8 +49,8 @@ func proveSignature(ce *sayso.CloudEvent) error {
 	if err != nil {
 		return refuse(err.Error())
 	}
-	if signer != ce.Source {
-		return refuse("the signature is not by " + ce.Source.String())
+	if signer != by {
+		return refuse("the signature is not by " + by.String())
 	}
 	return nil
 }
@@ -118,11 +118,12 @@ type Checks struct {
 
 type check struct {
 	parcel *Parcel
+	by     sayso.Address // who should have signed
 	size   int
 }
 
 // add puts an event in line. It never waits.
-func (c *Checks) add(p *Parcel) {
+func (c *Checks) add(p *Parcel, by sayso.Address) {
 	if p.Envelope.Signature == "" {
 		c.Count("missing")
 		return
@@ -131,7 +132,7 @@ func (c *Checks) add(p *Parcel) {
 	c.mu.Lock()
 	full := len(c.queue) >= maxChecks || (c.bytes+size > maxCheckBytes && len(c.queue) > 0)
 	if !full {
-		c.queue = append(c.queue, check{p, size})
+		c.queue = append(c.queue, check{p, by, size})
 		c.bytes += size
 	}
 	wake := c.signal()
@@ -169,7 +170,7 @@ func (c *Checks) Run(ctx context.Context) {
 				}
 				return
 			}
-			c.one(ctx, list[i].parcel)
+			c.one(ctx, list[i])
 			list[i] = check{}
 		}
 		if len(list) > 0 {
@@ -183,8 +184,9 @@ func (c *Checks) Run(ctx context.Context) {
 	}
 }
 
-func (c *Checks) one(ctx context.Context, p *Parcel) {
-	err := proveSignature(&p.Envelope)
+func (c *Checks) one(ctx context.Context, k check) {
+	p := k.parcel
+	err := proveSignature(&p.Envelope, k.by)
 	if err == nil {
 		c.Count("valid")
 		return

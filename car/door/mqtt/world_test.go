@@ -31,6 +31,7 @@ var start = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
 // world is a door with devices in vehicles and a store that keeps in memory.
 type world struct {
+	noSources
 	t      testing.TB
 	door   *door.Door
 	server *Server
@@ -135,6 +136,15 @@ func (w *world) token(raw string) (sayso.Address, time.Time, error) {
 }
 
 // DeviceByAddress and Vehicle are the registry.
+// noSources is a chain without synthetic devices and connections.
+type noSources struct{}
+
+func (noSources) Device(uint64) (d registry.Device, ok bool)                         { return d, ok }
+func (noSources) Synthetic(uint64) (s registry.Synthetic, ok bool)                   { return s, ok }
+func (noSources) SyntheticByAddress(sayso.Address) (s registry.Synthetic, ok bool)   { return s, ok }
+func (noSources) Manufacturer(uint64) (m registry.Manufacturer, ok bool)             { return m, ok }
+func (noSources) ConnectionByAddress(sayso.Address) (c registry.Connection, ok bool) { return c, ok }
+
 func (w *world) DeviceByAddress(a sayso.Address) (registry.Device, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
