@@ -15,6 +15,7 @@ type Config struct {
 	FS      vfs.FS      // the disk
 	Dir     string      // created if absent; one process at a time
 	RootKey RootKey     // wraps the data keys
+	Inner   bool        // has a key ready for what other parts seal, see [Vault.Inner]
 	Clock   clock.Clock // the system's; tells when a deposit was kept
 	Log     *slog.Logger
 	// Fatal is called once when the state of the disk is unknown (a failed

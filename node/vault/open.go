@@ -111,7 +111,10 @@ func (v *Vault) open() (err error) {
 		return err
 	}
 	cp, fresh := v.check.last, !v.check.ok
-	if v.keys, err = openKeyring(fs, path("keys"), v.cfg.RootKey, cp.slots, fresh, v.cfg.KeyEntries); err != nil {
+	if err := finishRewrap(fs, v.cfg.Dir, v.cfg.RootKey); err != nil {
+		return err
+	}
+	if v.keys, err = openKeyring(fs, path(keysName), v.cfg.RootKey, cp.slots, fresh, v.cfg.KeyEntries); err != nil {
 		return err
 	}
 	if err := v.syncNames(path("log"), fresh); err != nil {
@@ -126,6 +129,11 @@ func (v *Vault) open() (err error) {
 	v.journal = &journal{fs: fs, dir: path("log"), size: v.cfg.SegmentBytes}
 	if err := v.keys.begin(); err != nil {
 		return err
+	}
+	if v.cfg.Inner {
+		if err := v.ensureInner(); err != nil {
+			return err
+		}
 	}
 	if err := v.recover(cp, fresh); err != nil {
 		return err
