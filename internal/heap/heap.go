@@ -5,7 +5,9 @@ package heap
 import (
 	"bytes"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 )
 
@@ -13,6 +15,19 @@ import (
 // of the runtime: it saves a tenth of the CPU time of a kept event, and the live
 // heap of a node is small (caches and write buffers of the rows lie outside).
 const Percent = 300
+
+// headroom is how many bytes the heap may grow above what is live all the same:
+// a registry of a million cars is a live heap of a gigabyte, and four times as
+// much would be half the memory of a small machine.
+const headroom = 512 << 20
+
+// least is the percentage below which collecting would be most of the work.
+const least = 25
+
+// percent is how far the heap may grow above so many live bytes.
+func percent(live uint64) int {
+	return int(min(Percent, max(least, 100*headroom/max(1, live))))
+}
 
 // share of the machine's memory from which on memory counts more than time.
 const share = 0.7
@@ -22,6 +37,7 @@ const share = 0.7
 func Tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(Percent)
+		follow(Percent)
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -32,6 +48,25 @@ func Tune() {
 		debug.SetMemoryLimit(int64(share * float64(n)))
 	}
 }
+
+// follow sets the pace anew after each collection, by what it has left: the
+// sentinel is garbage of the next one.
+func follow(now int) {
+	runtime.SetFinalizer(&sentinel{}, func(*sentinel) {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		next := percent(live[0].Value.Uint64())
+		if 10*max(next-now, now-next) > now { // each change stops the world for a moment
+			debug.SetGCPercent(next)
+			now = next
+		}
+		follow(now)
+	})
+}
+
+// sentinel is an object for the sake of its end. It is not of size zero, or it
+// would have none of its own.
+type sentinel struct{ _ [16]byte }
 
 // machine is how many bytes this process may have, 0 where that is unknown: the
 // machine's memory, or the bound of its control group.

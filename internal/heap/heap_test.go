@@ -1,8 +1,11 @@
 package heap
 
 import (
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"testing"
+	"time"
 )
 
 func TestMachine(t *testing.T) {
@@ -23,6 +26,43 @@ func TestMachine(t *testing.T) {
 			t.Errorf("%q, %q: got %d, want %d", x.meminfo, x.group, got, x.want)
 		}
 	}
+}
+
+// The heap grows by a share of what is live, up to a number of bytes.
+func TestPercent(t *testing.T) {
+	for live, want := range map[uint64]int{0: 300, 1 << 20: 300, 170 << 20: 300, 512 << 20: 100, 1 << 30: 50, 64 << 30: 25} {
+		if got := percent(live); got != want {
+			t.Errorf("%d MiB live: %d %%, want %d", live>>20, got, want)
+		}
+	}
+}
+
+// A large live heap makes the collector come sooner, and a small one later again.
+func TestThePaceFollowsWhatIsLive(t *testing.T) {
+	before, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)
+	t.Setenv("GOGC", "")
+	t.Cleanup(func() { debug.SetGCPercent(before); debug.SetMemoryLimit(limit) })
+	Tune()
+	pace := func() uint64 {
+		s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+		metrics.Read(s)
+		return s[0].Value.Uint64()
+	}
+	await := func(what string, is func() bool) {
+		for range 100 {
+			runtime.GC()
+			time.Sleep(10 * time.Millisecond) // finalizers run on a goroutine of their own
+			if is() {
+				return
+			}
+		}
+		t.Errorf("%s: %d %%", what, pace())
+	}
+	held := make([]byte, 400<<20)
+	await("with much live", func() bool { return pace() < 200 })
+	runtime.KeepAlive(held)
+	held = nil
+	await("with little live", func() bool { return pace() == Percent })
 }
 
 func TestTune(t *testing.T) {
