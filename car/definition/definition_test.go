@@ -111,7 +111,7 @@ func TestSearch(t *testing.T) {
 		}
 		return n
 	}
-	if n := len(f.Definitions); n < 30 || sum(f.Makes) != n || sum(f.Models) != n || sum(f.Year) != n || f.Makes[0].Name != "Tesla" || f.Definitions[0].Year < f.Definitions[n-1].Year {
+	if n := len(f.Definitions); n < 30 || sum(f.Makes) != n || sum(f.Models) != n || sum(f.Years) != n || f.Makes[0].Name != "Tesla" || f.Definitions[0].Year < f.Definitions[n-1].Year {
 		t.Errorf("%d definitions, %v %v", n, f.Makes, f.Models)
 	}
 }

@@ -24,8 +24,8 @@ type Facet struct {
 // Found is the answer to a search: all definitions that match, the newest and
 // most closely named first, and how they spread.
 type Found struct {
-	Definitions         []Definition
-	Makes, Models, Year []Facet // the most frequent first
+	Definitions          []Definition
+	Makes, Models, Years []Facet // the most frequent first
 }
 
 // Search finds definitions.
@@ -65,7 +65,7 @@ func (c *Catalogue) Search(q Query) Found {
 	for _, h := range hits {
 		out.Definitions = append(out.Definitions, h.Definition)
 	}
-	out.Makes, out.Models, out.Year = facets(makes), facets(models), facets(years)
+	out.Makes, out.Models, out.Years = facets(makes), facets(models), facets(years)
 	return out
 }
 
