@@ -100,6 +100,7 @@ func New(cfg Config) (*Front, error) {
 		return nil, err
 	}
 	f.Handle("/identity/query", id)
+	f.definitions()
 	if err := f.telemetry(cat, token.NewVehicleVerifier(vehicles), gate); err != nil {
 		return nil, err
 	}
