@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -13,17 +14,45 @@ import (
 // figure is one result. Times are in microseconds. CPU is of this process per
 // event, LoadCPU of the load generator.
 type figure struct {
-	At      time.Time `json:"at"`
-	Name    string    `json:"name"`
-	Conns   int       `json:"connections"`
-	Events  int       `json:"events"`
-	Rate    float64   `json:"perSecond"`
-	P50     float64   `json:"p50us"`
-	P99     float64   `json:"p99us"`
-	CPU     float64   `json:"cpuUs,omitempty"`
-	LoadCPU float64   `json:"loadCpuUs,omitempty"`
-	Bytes   int       `json:"bytesPerEvent,omitempty"`
-	Note    string    `json:"note,omitempty"`
+	At      time.Time
+	Name    string
+	Conns   int
+	Events  int
+	Rate    float64
+	P50     float64
+	P99     float64
+	CPU     float64
+	LoadCPU float64
+	Bytes   int
+	Note    string
+}
+
+// record is a figure in results.jsonl, in the form that all programs of bench
+// write. Times are in milliseconds.
+type record struct {
+	Engine      string    `json:"engine"` // sayso, or what it is compared with
+	Query       string    `json:"query"`  // what was done
+	N           int       `json:"n"`
+	P50         float64   `json:"p50_ms"`
+	P99         float64   `json:"p99_ms"`
+	CPU         float64   `json:"cpu_ms"`
+	Rate        float64   `json:"per_second"`
+	Connections int       `json:"connections"`
+	LoadCPU     float64   `json:"load_cpu_ms,omitempty"`
+	Bytes       int       `json:"bytes_per_event,omitempty"`
+	Note        string    `json:"note,omitempty"`
+	At          time.Time `json:"at"`
+}
+
+func (f *figure) record() record {
+	engine := "sayso"
+	if f.Name == "sync of 4 KiB" || f.Name == "empty handler" || strings.HasPrefix(f.Name, "bare ") {
+		engine = f.Name
+	}
+	return record{
+		Engine: engine, Query: f.Name, N: f.Events, P50: f.P50 / 1e3, P99: f.P99 / 1e3, CPU: f.CPU / 1e3, Rate: f.Rate,
+		Connections: f.Conns, LoadCPU: f.LoadCPU / 1e3, Bytes: f.Bytes, Note: f.Note, At: f.At,
+	}
 }
 
 // measured makes a figure of latencies.
@@ -69,7 +98,7 @@ func (r *report) close() { r.file.Close() }
 func (r *report) add(f figure) error {
 	r.list = append(r.list, f)
 	fmt.Fprintf(os.Stderr, "  %-28s %4d connections: %9.0f/s\n", f.Name, f.Conns, f.Rate)
-	line, err := json.Marshal(f)
+	line, err := json.Marshal(f.record())
 	if err != nil {
 		return err
 	}
