@@ -71,11 +71,11 @@ fuzz:
 bench: bin/victoria-metrics
 	bench/peers/needs
 	go run ./bench
-	go -C bench/peers run . -size $(SIZE)
+	go -C bench/peers run -mod=mod . -size $(SIZE) # its go.mod follows the one of the node
 
 bin/victoria-metrics: bench/peers/go.mod
 	@echo "The first comparison compiles VictoriaMetrics and DuckDB's bindings and takes some minutes."
-	go -C bench/peers build -o ../../bin/victoria-metrics github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics
+	go -C bench/peers build -mod=mod -o ../../bin/victoria-metrics github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics
 
 ## million: a million cars for half an hour on this machine
 million:

@@ -14,4 +14,18 @@
 //
 // The results are printed as a table and appended to out/results.jsonl, one
 // line of JSON per figure. Nothing is asserted.
+//
+// Beside it, each with its own page of package documentation:
+//
+//   - bench/peers: the vault, VictoriaMetrics, DuckDB and PostgreSQL load one data
+//     set and answer the same questions; their answers must agree. It is a module
+//     of its own, so that nothing else needs those modules or cgo.
+//   - bench/iot: that data set and its questions, asked of a vault in vault.go.
+//   - bench/million: a million cars, a message a minute each, kept durably while
+//     questions are answered; what it costs is printed every ten seconds.
+//   - bench/revoke: from a revocation's block to the refusal.
+//
+// make bench runs this program and bench/peers with the small data set (about 17
+// million samples, ten minutes at most), make bench SIZE=full with the full one (180
+// million samples, 6 GB of disk, about an hour), make million the million cars.
 package main
