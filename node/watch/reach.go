@@ -37,11 +37,14 @@ var ErrForbidden = errors.New("the address is not public: a webhook must be reac
 type Reach struct {
 	hosts  map[string]bool // "host:port" that may be private and in clear
 	client *http.Client
+
+	resolver *net.Resolver                 // nil is that of the system
+	connect  func(to netip.AddrPort) error // is asked before each connection
 }
 
 // NewReach opens the way to public targets, and to the given "host:port".
-func NewReach(hosts []string, connected func(netip.AddrPort)) (*Reach, error) {
-	r := &Reach{hosts: map[string]bool{}}
+func NewReach(hosts []string) (*Reach, error) {
+	r := &Reach{hosts: map[string]bool{}, connect: func(netip.AddrPort) error { return nil }}
 	for _, h := range hosts {
 		host, port, err := net.SplitHostPort(h)
 		if err != nil || host == "" || port == "" {
@@ -50,7 +53,7 @@ func NewReach(hosts []string, connected func(netip.AddrPort)) (*Reach, error) {
 		r.hosts[strings.ToLower(h)] = true
 	}
 	transport := &http.Transport{
-		DialContext:            r.dial(connected),
+		DialContext:            r.dial,
 		TLSHandshakeTimeout:    reachTime,
 		ResponseHeaderTimeout:  reachTime,
 		MaxResponseHeaderBytes: headBytes,
@@ -66,25 +69,20 @@ func NewReach(hosts []string, connected func(netip.AddrPort)) (*Reach, error) {
 	return r, nil
 }
 
-// dial connects to what may be connected to; connected, where given, is told.
-func (r *Reach) dial(connected func(netip.AddrPort)) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		listed := r.hosts[strings.ToLower(address)]
-		d := net.Dialer{Timeout: reachTime, Control: func(_, address string, _ syscall.RawConn) error {
-			to, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return err
-			}
-			if !listed && !public(to.Addr()) {
-				return fmt.Errorf("%s: %w", to.Addr(), ErrForbidden)
-			}
-			if connected != nil {
-				connected(to)
-			}
-			return nil
-		}}
-		return d.DialContext(ctx, network, address)
-	}
+// dial connects to what may be connected to.
+func (r *Reach) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	listed := r.hosts[strings.ToLower(address)]
+	d := net.Dialer{Timeout: reachTime, Resolver: r.resolver, Control: func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		if !listed && !public(to.Addr()) {
+			return fmt.Errorf("%s: %w", to.Addr(), ErrForbidden)
+		}
+		return r.connect(to)
+	}}
+	return d.DialContext(ctx, network, address)
 }
 
 // Check says why a target cannot be one.
