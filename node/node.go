@@ -51,7 +51,7 @@ type Node struct {
 	Documents *shelf.Shelf
 	Erasures  *erasure.Ledger
 
-	root      vault.RootKey
+	inner     vault.RootKey // seals what is kept beside the vault
 	certifier *token.Issuer
 	own       *devchain.Chain // nil when another chain is followed
 	follower  *follow.Follower
@@ -60,6 +60,7 @@ type Node struct {
 	lane      *express.Lane // before the server
 	metrics   *metrics
 	devices   devices
+	ports     []*port
 
 	fatal   chan error
 	closers []func() error
@@ -74,7 +75,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
-	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.folders, n.openChain, n.openRegistry, n.openVault, n.openOperator, n.openDocuments, n.openErasures, n.openDoors} {
+	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.listenPorts, n.folders, n.openChain, n.openRegistry, n.openVault, n.openOperator, n.openDocuments, n.openErasures, n.openDoors, n.openPorts} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
@@ -151,16 +152,16 @@ func (n *Node) openVault(context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.root = root
 	n.Vault, err = vault.Open(vault.Config{
-		Dir: n.Config.VaultDir(), RootKey: root, Clock: n.Clock, Log: n.Log,
+		Dir: n.Config.VaultDir(), RootKey: root, Inner: true, Clock: n.Clock, Log: n.Log,
 		CacheBytes: n.Config.CacheMB << 20, Fatal: n.fail,
 	})
 	if err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.Vault.Close)
-	return nil
+	n.inner, err = n.Vault.Inner()
+	return err
 }
 
 // fail ends the node for a reason after which its state is unknown.
@@ -183,10 +184,11 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := n.serveDevices(); err != nil {
 		return err
 	}
-	done := make(chan error, 2)
+	done := make(chan error, 4)
 	go func() { done <- n.follower.Run(ctx) }()
 	n.lane = express.New(n.listener, door.Path, n.server.Handler, n.Log)
 	go func() { done <- ignore(n.server.Serve(n.lane), http.ErrServerClosed) }()
+	n.servePorts(done)
 	var chainEnded <-chan struct{}
 	if n.own != nil {
 		chainEnded = n.own.Done()
@@ -212,7 +214,7 @@ func (n *Node) Run(ctx context.Context) error {
 // endRequests lets requests finish. A peer that holds one open, or a connection
 // without any, does not make a wanted end a failure: it is cut off in the end.
 func (n *Node) endRequests(ctx context.Context) error {
-	err := errors.Join(n.server.Shutdown(ctx), ignore(n.lane.Drain(ctx), net.ErrClosed))
+	err := errors.Join(n.server.Shutdown(ctx), ignore(n.lane.Drain(ctx), net.ErrClosed), n.endPorts(ctx))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

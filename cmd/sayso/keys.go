@@ -13,6 +13,8 @@ import (
 
 type keysCmd struct {
 	Rotate rotateCmd `cmd:"" help:"Make the next key that tokens are signed with."`
+
+	RotateRoot rotateRootCmd `cmd:"" help:"Put the data of a node that does not run under a new root key."`
 }
 
 type rotateCmd struct {

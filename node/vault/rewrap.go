@@ -19,6 +19,9 @@ const (
 	keysWaste = "keys.waste" // in its place, to be overwritten and removed
 )
 
+// ErrInUse says that another process has a store open.
+var ErrInUse = errors.New("vault: the directory is in use")
+
 // ErrOtherRootKey says that a store is under neither of the root keys.
 var ErrOtherRootKey = errors.New("vault: the store is under another root key")
 

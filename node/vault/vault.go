@@ -221,7 +221,7 @@ func (v *Vault) shut() error {
 func lockDir(fs vfs.FS, name string) (func() error, error) {
 	l, err := fs.Lock(name)
 	if err != nil {
-		return nil, fmt.Errorf("vault: the directory is in use: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	return l.Close, nil
 }
