@@ -142,7 +142,7 @@ func (v *Vault) watchSpace() {
 
 // counters are what Stats reads.
 type counters struct {
-	groups, deposits, duplicates, conflicts, busy, full, logBytes, durable atomic.Uint64
+	groups, deposits, duplicates, conflicts, busy, full, logBytes, durable, scrubs atomic.Uint64
 }
 
 // Stats are figures for metrics.
