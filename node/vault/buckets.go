@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -218,8 +219,48 @@ func (b *bucketing) signal(ws []*walker, g *asked, from, to sayso.Instant) error
 // overlapping takes in runs of which some have the same times.
 func (b *bucketing) overlapping(runs []run, g *asked, from, to sayso.Instant) error {
 	rows, err := rowsOfRuns(b.ctx, runs[0].w.r, runs, from, to)
+	if err != nil {
+		return err
+	}
 	b.rows(rows, g)
-	return err
+	return b.rolledOnly(runs, g, from, to)
+}
+
+// rolledOnly takes in, of runs that overlap, those whose values are gone: in an
+// hour all of the source that was first there.
+func (b *bucketing) rolledOnly(runs []run, g *asked, from, to sayso.Instant) error {
+	type source struct {
+		low   uint64
+		who   sayso.Address
+		hours [bucketHours]stat
+		start sayso.Instant
+	}
+	var list []source
+	for i := range runs {
+		if c := runs[i].c; c != nil && runs[i].col.gone && runs[i].col.rolled != nil {
+			s := source{low: c.low, who: c.source, start: startOfBucket(c.bucket)}
+			if err := rollups(runs[i].col.rolled, &s.hours); err != nil {
+				return err
+			}
+			list = append(list, s)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b source) int { return cmp.Compare(a.low, b.low) })
+	for h := range bucketHours {
+		first := -1
+		for i := range list {
+			s := &list[i]
+			at := s.start + sayso.Instant(h)*hour
+			if s.hours[h].n == 0 || first >= 0 && list[first].who != s.who || !b.oneInterval(at, at+hour, from, to) {
+				continue
+			}
+			if first < 0 {
+				first = i
+			}
+			b.coarse(b.number(at), g.coarse, &s.hours[h])
+		}
+	}
+	return nil
 }
 
 // rows takes in rows of one signal, ascending by time.
@@ -247,7 +288,7 @@ func (b *bucketing) value(interval int64, col int, v *sayso.Value) {
 // serve, and the rest value by value.
 func (b *bucketing) column(run *run, g *asked, from, to sayso.Instant) error {
 	c, col := run.c, run.col
-	gone := c.flags&chunkRolled != 0
+	gone := col.gone
 	if len(g.exact) > 0 && !gone {
 		if err := b.values(run, g.exact, from, to); err != nil {
 			return err

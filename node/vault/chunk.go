@@ -14,7 +14,8 @@ import (
 const (
 	chunkFormat  = 1
 	chunkRepeats = 1 << iota // flag: a signal has two values at one time
-	chunkRolled              // flag: the values are gone, the roll-ups stay
+	chunkRolled              // flag: values of some columns are gone, their roll-ups stay
+	chunkBare                // flag: of all columns, and the times are gone too
 
 	chunkMost = 1 << 16 // a reader believes no more rows than that
 )
@@ -38,9 +39,9 @@ type chunkPart struct {
 func (t *table) encode(bucket uint32, sizes *ChunkSizes) []chunkPart {
 	parts := make([]chunkPart, 1, 2+len(t.cols))
 	times, presence := t.encodeTimes(bucket)
-	flags := byte(0)
-	if t.repeats() {
-		flags |= chunkRepeats
+	flags := t.flags()
+	if flags&chunkBare != 0 {
+		times = nil
 	}
 	first, last := t.times[0], t.times[len(t.times)-1]
 	low, high := slices.Min(t.seqs), slices.Max(t.seqs)
@@ -68,6 +69,16 @@ func (t *table) encode(bucket uint32, sizes *ChunkSizes) []chunkPart {
 		c := &t.cols[i]
 		b = binary.AppendUvarint(b, uint64(c.signal-signal))
 		signal = c.signal
+		if c.gone != nil {
+			b = append(b, byte(c.kind)|goneBit)
+			b = binary.AppendUvarint(b, uint64(c.gone.n))
+			b = binary.AppendUvarint(b, uint64(int64(c.gone.first)-first))
+			b = binary.AppendUvarint(b, uint64(last-int64(c.gone.last)))
+			b = append(b, 0, 0)
+			b = binary.AppendUvarint(b, uint64(len(c.gone.rolled)))
+			bodies = append(bodies, c.gone.rolled...)
+			continue
+		}
 		b = append(b, byte(c.kind))
 		b = binary.AppendUvarint(b, uint64(len(c.rows)))
 		b = binary.AppendUvarint(b, uint64(t.times[c.rows[0]]-first))
@@ -83,6 +94,28 @@ func (t *table) encode(bucket uint32, sizes *ChunkSizes) []chunkPart {
 	}
 	parts[0].plain = append(b, bodies...)
 	return parts
+}
+
+// goneBit is set in the kind of a column whose values are gone.
+const goneBit = 0x80
+
+func (t *table) flags() (flags byte) {
+	if t.repeats() {
+		flags |= chunkRepeats
+	}
+	gone := 0
+	for i := range t.cols {
+		if t.cols[i].gone != nil {
+			gone++
+		}
+	}
+	if gone > 0 {
+		flags |= chunkRolled
+	}
+	if gone == len(t.cols) {
+		flags |= chunkBare
+	}
+	return flags
 }
 
 // hoursOf is how many hours a column touches.
@@ -131,6 +164,9 @@ func (t *table) encodeTimes(bucket uint32) (b []byte, presence []int) {
 	presence = make([]int, len(t.cols))
 	for i := range t.cols {
 		rows := t.cols[i].rows
+		if t.cols[i].gone != nil {
+			continue
+		}
 		n := slices.IndexFunc(sets, func(s []int64) bool { return len(s) == len(rows) && slices.Equal(s, rows) })
 		if n < 0 {
 			n = len(sets)
@@ -201,6 +237,7 @@ type chunkColumn struct {
 	set         int
 	data        []byte // nil: in a row of its own
 	rolled      []byte // roll-ups
+	gone        bool   // there is no more than the roll-ups
 }
 
 // parse reads c.plain, the plaintext of a head, whose place is set.
@@ -229,16 +266,17 @@ func (c *chunk) parse() error {
 	lens := room[:0]
 	for range r.count(8) {
 		signal += r.uvarint()
-		kind := sayso.Kind(r.byte())
+		head := r.byte()
+		kind := sayso.Kind(head &^ goneBit)
 		n, a, z := r.uvarint(), r.uvarint(), r.uvarint()
 		set := r.uvarint()
 		lens = append(lens, lengths{r.uvarint(), r.uvarint()})
-		if signal > 0xffff || kind < sayso.Number || kind > sayso.Position || n == 0 || n > uint64(c.n) || a > length || z > length || set >= chunkMost {
+		if signal > 0xffff || kind < sayso.Number || kind > sayso.Position || n == 0 || n > uint64(c.n) && head&goneBit == 0 || a > length || z > length || set >= chunkMost {
 			return errShort
 		}
 		c.cols = append(c.cols, chunkColumn{
 			signal: sayso.SignalID(signal), kind: kind, n: int(n),
-			first: c.first + sayso.Instant(a), last: c.last - sayso.Instant(z), set: int(set),
+			first: c.first + sayso.Instant(a), last: c.last - sayso.Instant(z), set: int(set), gone: head&goneBit != 0,
 		})
 	}
 	c.timesPart = inline(&r, timesLen)

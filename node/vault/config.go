@@ -35,6 +35,7 @@ type Config struct {
 	PackEvery       time.Duration // 1 min: how often is looked for what its time has come
 	Chunk           ChunkSizes    // of packed readings; other sizes than the built-in ones are for tests
 	Retain          Policy        // what goes with time; the zero value keeps all
+	RetainEvery     time.Duration // 1 h: how often is looked for what is to go
 	MinFreeBytes    uint64        // the larger of 5 % and 2 GiB: less free space than that is Full; 1 turns it off
 }
 
@@ -58,6 +59,7 @@ func (c Config) withDefaults() Config {
 	def(&c.CacheBytes, 64<<20)
 	def(&c.MemTableBytes, 16<<20)
 	def(&c.PackBytes, 48<<10)
+	def(&c.RetainEvery, time.Hour)
 	def(&c.Chunk.Rows, 8192)
 	def(&c.Chunk.Inline, 512)
 	def(&c.Chunk.Rollup, 32)

@@ -157,7 +157,7 @@ func (w *walker) decode(ctx context.Context, c *chunk, col *chunkColumn, t *tabl
 
 // appendColumn appends the rows of a column within [from, to).
 func (w *walker) appendColumn(ctx context.Context, rows []Row, c *chunk, col *chunkColumn, from, to sayso.Instant) ([]Row, error) {
-	if c.flags&chunkRolled != 0 {
+	if col.gone {
 		return rows, nil
 	}
 	t := w.r.room(0)
@@ -203,9 +203,6 @@ func within(times []int64, from, to sayso.Instant) (low, high int) {
 // appendChunk appends the wanted rows of a chunk within [from, to), ascending by
 // time and signal.
 func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want signalSet, from, to sayso.Instant) ([]Row, error) {
-	if c.flags&chunkRolled != 0 {
-		return rows, nil
-	}
 	type open struct {
 		t    *tableColumn
 		set  *rowSet
@@ -216,7 +213,7 @@ func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want sig
 	list := room[:0]
 	for i := range c.cols {
 		col := &c.cols[i]
-		if !want.has(col.signal) {
+		if col.gone || !want.has(col.signal) {
 			continue
 		}
 		s, err := w.decode(ctx, c, col, w.r.room(len(list)))

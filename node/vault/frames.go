@@ -127,7 +127,7 @@ func (f *framing) ofRows(rows []Row) (n int) {
 
 // ofChunk fills the room from a chunk.
 func (f *framing) ofChunk(ctx context.Context, w *walker, c *chunk, from, to sayso.Instant) (int, error) {
-	if c.flags&chunkRolled != 0 {
+	if !slices.ContainsFunc(c.cols, func(col chunkColumn) bool { return !col.gone && f.want.has(col.signal) }) {
 		return 0, nil
 	}
 	if err := w.ready(ctx, c); err != nil {
@@ -177,7 +177,7 @@ func (f *framing) empty(row int) bool {
 // column fills one column of the room by the rows of a chunk; all says that it
 // has no gap.
 func (f *framing) column(ctx context.Context, w *walker, c *chunk, s sayso.SignalID, out []float64) (all bool, err error) {
-	n := slices.IndexFunc(c.cols, func(col chunkColumn) bool { return col.signal == s && col.kind == sayso.Number })
+	n := slices.IndexFunc(c.cols, func(col chunkColumn) bool { return col.signal == s && col.kind == sayso.Number && !col.gone })
 	if n < 0 {
 		for i := range out {
 			out[i] = math.NaN()

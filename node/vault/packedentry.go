@@ -34,7 +34,7 @@ func (u *unpacking) readings(ctx context.Context, p *place) (out []sayso.Reading
 		return nil, err
 	}
 	for _, c := range w.chunks {
-		if c.tag != p.tag || p.seq < c.low || p.seq > c.high || c.flags&chunkRolled != 0 {
+		if c.tag != p.tag || p.seq < c.low || p.seq > c.high {
 			continue
 		}
 		rows, err := u.rows(ctx, w, c)

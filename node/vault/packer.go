@@ -80,6 +80,8 @@ func (v *Vault) pack() {
 	p := &packer{v: v}
 	timer := time.NewTimer(v.cfg.PackEvery)
 	defer timer.Stop()
+	retain := time.NewTicker(v.cfg.RetainEvery)
+	defer retain.Stop()
 	for {
 		var err error
 		select {
@@ -87,6 +89,8 @@ func (v *Vault) pack() {
 			return
 		case <-v.hot.wake:
 			err = p.due()
+		case <-retain.C:
+			err = p.retain(context.Background())
 		case <-timer.C:
 			err = p.sweep(context.Background(), false)
 			// A sweep looks at every row that is not packed: seldom, if they are many.
@@ -151,6 +155,9 @@ func (v *Vault) Pack(ctx context.Context) error {
 	err := p.sweep(ctx, true)
 	if err == nil {
 		err = p.join(ctx)
+	}
+	if err == nil {
+		err = p.retain(ctx)
 	}
 	if err == nil {
 		return nil
@@ -445,11 +452,11 @@ func (p *packer) set(batch *pebble.Batch, k *dataKey, at *place, plain []byte) e
 // remove deletes all rows of a chunk.
 func (p *packer) remove(batch *pebble.Batch, c *chunk) error {
 	parts := []uint32{partHeadOf}
-	if c.timesPart == nil {
+	if c.timesPart == nil && c.flags&chunkBare == 0 {
 		parts = append(parts, partTimesOf)
 	}
 	for i := range c.cols {
-		if c.cols[i].data == nil {
+		if c.cols[i].data == nil && !c.cols[i].gone {
 			parts = append(parts, partOf(c.cols[i].signal, c.cols[i].kind))
 		}
 	}
@@ -468,6 +475,9 @@ func (v *Vault) chunkNumber() uint64 { return uint64(v.keys.opening)<<32 | uint6
 
 // table decodes a chunk.
 func (w *walker) table(ctx context.Context, c *chunk) (*table, error) {
+	if c.flags&chunkBare != 0 {
+		return w.bare(c), nil
+	}
 	if err := w.ready(ctx, c); err != nil {
 		return nil, err
 	}
@@ -478,6 +488,11 @@ func (w *walker) table(ctx context.Context, c *chunk) (*table, error) {
 	t := &table{source: c.source, times: slices.Clone(c.times), seqs: slices.Clone(seqs)}
 	for i := range c.cols {
 		var col tableColumn
+		if g := c.cols[i]; g.gone {
+			g.rolled = slices.Clone(g.rolled)
+			t.cols = append(t.cols, tableColumn{signal: g.signal, kind: g.kind, gone: &g})
+			continue
+		}
 		s, err := w.decode(ctx, c, &c.cols[i], &col)
 		if err != nil {
 			return nil, err
@@ -488,103 +503,12 @@ func (w *walker) table(ctx context.Context, c *chunk) (*table, error) {
 	return t, nil
 }
 
-// join makes one chunk of those of a source that share a bucket, in the whole
-// store.
-func (p *packer) join(ctx context.Context) error {
-	next := []byte{kindPacked}
-	for next != nil && ctx.Err() == nil && !p.stopped() {
-		own, ok, err := p.firstOwner(ctx, next)
-		if err != nil || !ok {
-			return err
-		}
-		if err := p.joinOwner(ctx, own); err != nil {
-			return err
-		}
-		next = after(appendPrefix(nil, kindPacked, own.vehicle, own.epoch))
+// bare gives what is left of a chunk without values: a table of its ends.
+func (w *walker) bare(c *chunk) *table {
+	t := &table{source: c.source, times: []int64{int64(c.first), int64(c.last)}, seqs: []int64{int64(c.low), int64(c.high)}}
+	for _, g := range c.cols {
+		g.rolled = slices.Clone(g.rolled)
+		t.cols = append(t.cols, tableColumn{signal: g.signal, kind: g.kind, gone: &g})
 	}
-	return ctx.Err()
-}
-
-// firstOwner gives the first owner of packed rows from a key on.
-func (p *packer) firstOwner(ctx context.Context, from []byte) (own owner, ok bool, err error) {
-	it, err := p.v.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: from, UpperBound: []byte{kindPacked + 1}})
-	if err != nil {
-		return own, false, err
-	}
-	if ok = it.First(); ok {
-		at, _ := parsePlace(it.Key())
-		own = owner{at.vehicle, at.epoch}
-	}
-	return own, ok, errors.Join(it.Error(), it.Close())
-}
-
-// joinOwner joins the chunks of an owner, a bucket at a time.
-func (p *packer) joinOwner(ctx context.Context, own owner) error {
-	from := uint32(0)
-	for ctx.Err() == nil && !p.stopped() {
-		bucket, ok, err := p.joinNext(ctx, own, from)
-		if err != nil || !ok {
-			return err
-		}
-		from = bucket + 1
-	}
-	return ctx.Err()
-}
-
-// joinNext joins the chunks of the first bucket from one on that has several.
-func (p *packer) joinNext(ctx context.Context, own owner, from uint32) (bucket uint32, ok bool, err error) {
-	v := p.v
-	v.packing.Lock()
-	defer v.packing.Unlock()
-	erased := v.erased.Load()
-	r := v.reader()
-	defer func() { err = errors.Join(err, r.close()) }()
-	w := new(walker)
-	defer func() { err = errors.Join(err, w.close()) }()
-	if err := w.begin(ctx, r, View{Vehicle: own.vehicle}, own.epoch, minInstant, maxInstant); err != nil {
-		return 0, false, err
-	}
-	bucket, ok = w.several(from)
-	if !ok {
-		return 0, false, w.err()
-	}
-	batch := v.db.NewBatch()
-	defer func() { err = errors.Join(err, batch.Close()) }()
-	start := startOfBucket(bucket)
-	if err := w.begin(ctx, r, View{Vehicle: own.vehicle}, own.epoch, start, start+bucketLen); err != nil {
-		return 0, false, err
-	}
-	if err := w.takeChunks(bucket, nil, start, start+bucketLen); err != nil {
-		return 0, false, err
-	}
-	var seen []pile
-	for _, c := range slices.Clone(w.chunks) {
-		x := pile{bucket: bucket, tag: c.tag, slot: c.slot, source: c.source}
-		if slices.ContainsFunc(seen, func(y pile) bool { return x.source == y.source && x.slot == y.slot }) {
-			continue
-		}
-		seen = append(seen, x)
-	}
-	for i := range seen {
-		if err := p.put(ctx, w, batch, &seen[i], nil, true); err != nil && !errors.Is(err, errErased) {
-			return 0, false, err
-		}
-	}
-	return bucket, true, p.commit(batch, erased)
-}
-
-// several finds the first bucket from one on with more than one chunk.
-func (w *walker) several(from uint32) (bucket uint32, ok bool) {
-	last, some := uint32(0), false
-	for ; w.heads.Valid(); w.heads.Next() {
-		b := binary.BigEndian.Uint32(w.heads.Key()[prefixLen+4:])
-		if b < from {
-			continue
-		}
-		if some && b == last {
-			return b, true
-		}
-		last, some = b, true
-	}
-	return 0, false
+	return t
 }

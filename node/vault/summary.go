@@ -91,6 +91,11 @@ func (c *counting) signal(ws []*walker, s sayso.SignalID, from, to sayso.Instant
 		}
 		return nil
 	}
+	for i := range c.runs {
+		if run := &c.runs[i]; run.c != nil && run.col.gone {
+			c.count(s, uint64(run.col.n), run.first, run.last)
+		}
+	}
 	rows, err := rowsOfRuns(c.ctx, c.r, c.runs, from, to)
 	if err == nil && len(rows) > 0 {
 		c.count(s, uint64(len(rows)), rows[0].Time, rows[len(rows)-1].Time)
@@ -101,11 +106,11 @@ func (c *counting) signal(ws []*walker, s sayso.SignalID, from, to sayso.Instant
 func (c *counting) count(s sayso.SignalID, n uint64, first, last sayso.Instant) {
 	t := c.signals[s]
 	if t == nil {
-		t = &SignalSummary{Signal: s, First: first}
+		t = &SignalSummary{Signal: s, First: first, Last: last}
 		c.signals[s] = t
 	}
 	t.Count += n
-	t.Last = last
+	t.First, t.Last = min(t.First, first), max(t.Last, last)
 }
 
 // summariseEvents counts events that come newest first.

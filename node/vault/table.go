@@ -37,6 +37,7 @@ type tableColumn struct {
 	numbers []float64    // of numbers
 	texts   []string     // of texts
 	fixes   [4][]float64 // of positions: latitude, longitude, HDOP, heading
+	gone    *chunkColumn // the values are gone, and this is what is left
 }
 
 // add appends a value.
