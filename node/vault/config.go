@@ -23,6 +23,12 @@ type Config struct {
 	// should exit with code 70 and let the next start decide.
 	Fatal func(error)
 
+	// MemoryBytes is what the vault may hold in memory while it works: caches,
+	// write buffers, the queue. The sizes below that are zero are shares of it.
+	// Not in it: 100 bytes per vehicle for the places of its keys, and what a call
+	// gathers. Zero means the sizes in the comments.
+	MemoryBytes int64
+
 	CommitTimeout   time.Duration // 2 s: then Commit answers Busy
 	CheckpointEvery time.Duration // 1 s: the longest time between checkpoints while something is kept
 	QueueBytes      int64         // 32 MiB: more waiting than that is Busy
@@ -52,6 +58,14 @@ func (c Config) withDefaults() Config {
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
 	}
+	if m := c.MemoryBytes; m > 0 {
+		m = max(m, 16<<20)
+		def(&c.CacheBytes, m/4)
+		def(&c.MemTableBytes, min(16<<20, max(uint64(m)/24, 512<<10)))
+		def(&c.QueueBytes, min(32<<20, m/16))
+		def(&c.LatestEntries, int(m/5/latestCost))
+		def(&c.KeyEntries, int(m/8/keyCost))
+	}
 	def(&c.CommitTimeout, 2*time.Second)
 	def(&c.CheckpointEvery, time.Second)
 	def(&c.QueueBytes, 32<<20)
@@ -68,6 +82,13 @@ func (c Config) withDefaults() Config {
 	def(&c.KeyEntries, 1<<16)
 	return c
 }
+
+// What one entry of a cache costs, about: the latest values of thirty-two signals,
+// and a data key with what is derived from it.
+const (
+	latestCost = latestUsual*112 + 256
+	keyCost    = 2 << 10
+)
 
 // ChunkSizes say how chunks are built.
 type ChunkSizes struct {

@@ -16,6 +16,12 @@ type latestRows []Row
 
 const latestFormat = 1
 
+// weight is how many vehicles of thirty-two signals the rows stand for in the
+// cache.
+func (l latestRows) weight() int { return 1 + len(l)/latestUsual }
+
+const latestUsual = 32
+
 func orderLatest(a, b *Row) int {
 	if c := cmp.Compare(a.Signal, b.Signal); c != 0 {
 		return c

@@ -2,11 +2,13 @@ package vault
 
 import "sync"
 
-// lru holds the most recently used values, up to a number. It is safe for
-// concurrent use.
+// lru holds the most recently used values, up to a weight, which is one for each
+// where nothing else is said. It is safe for concurrent use.
 type lru[K comparable, V any] struct {
 	mu    sync.Mutex
 	max   int
+	held  int         // weight of what is held
+	heavy func(V) int // weight of a value; nil: one
 	items map[K]*lruNode[K, V]
 	head  lruNode[K, V] // ring: head.next is the most recent
 	// generation moves when a value is put by the owner of the truth, so that a
@@ -67,20 +69,32 @@ func (c *lru[K, V]) offer(k K, v V, generation uint64) {
 }
 
 func (c *lru[K, V]) set(k K, v V) {
-	if n, ok := c.items[k]; ok {
+	n, ok := c.items[k]
+	if ok {
+		c.held -= c.weight(n.value)
 		n.value = v
 		n.unlink()
-		c.front(n)
-		return
+	} else {
+		n = &lruNode[K, V]{key: k, value: v}
+		c.items[k] = n
 	}
-	n := &lruNode[K, V]{key: k, value: v}
-	c.items[k] = n
 	c.front(n)
-	if len(c.items) > c.max {
-		last := c.head.prev
-		last.unlink()
-		delete(c.items, last.key)
+	for c.held += c.weight(v); c.held > c.max && len(c.items) > 1; {
+		c.remove(c.head.prev)
 	}
+}
+
+func (c *lru[K, V]) weight(v V) int {
+	if c.heavy == nil {
+		return 1
+	}
+	return c.heavy(v)
+}
+
+func (c *lru[K, V]) remove(n *lruNode[K, V]) {
+	n.unlink()
+	delete(c.items, n.key)
+	c.held -= c.weight(n.value)
 }
 
 func (c *lru[K, V]) drop(k K) {
@@ -88,8 +102,7 @@ func (c *lru[K, V]) drop(k K) {
 	defer c.mu.Unlock()
 	c.generation++
 	if n, ok := c.items[k]; ok {
-		n.unlink()
-		delete(c.items, k)
+		c.remove(n)
 	}
 }
 

@@ -29,6 +29,7 @@ func Open(cfg Config) (*Vault, error) {
 		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256), packed: make(chan struct{}),
 		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), leaving: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
+	v.latest.heavy = latestRows.weight
 	v.hot = newHotSet(cfg.PackBytes, cfg.KeyEntries)
 	first := make(chan struct{})
 	v.changed.Store(&first)
