@@ -52,6 +52,9 @@ func newMetrics(n *Node) *metrics {
 		count("sayso_mqtt_slow_total", "Connections over MQTT ended because a packet took too long.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.Slow })),
 		count("sayso_mqtt_faults_total", "Connections over MQTT ended by a fault of this program.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.Faults })),
 		gauge("sayso_vault_sequence", "Commit sequence of the vault.", func() float64 { return float64(n.Vault.Seq()) }),
+		gauge("sayso_vault_damage", "Findings of what is missing or altered in the vault; /ready names them.", func() float64 { return float64(len(n.Vault.Damage())) }),
+		count("sayso_vault_scrubs_total", "How often everything that is kept was read and verified.", func() float64 { return float64(n.Vault.Scrubbed()) }),
+		gauge("sayso_vault_disk_bytes", "Size of the vault's rows on disk.", func() float64 { return float64(n.Vault.Stats().DiskBytes) }),
 		gauge("sayso_chain_block", "Last block in the registry.", func() float64 { b, _ := n.Registry.Head(); return float64(b.Number) }),
 		gauge("sayso_chain_fresh", "1 while the chain is in sight.", func() float64 { return yes(n.Registry.Fresh(n.Clock.Now())) }),
 		gauge("sayso_ready", "1 while everything works.", func() float64 { ready, _ := n.status(); return yes(ready) }))

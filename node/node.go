@@ -38,6 +38,13 @@ const (
 	lookOther = 2 * time.Second
 )
 
+// How often everything that is kept is read, and how long a node serves before it
+// begins.
+const (
+	scrubEvery = 24 * time.Hour
+	scrubPause = 10 * time.Minute
+)
+
 // Node is a running node. Its exported members are for those who open it.
 type Node struct {
 	Config    Config
@@ -186,6 +193,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	done := make(chan error, 4)
 	go func() { done <- n.follower.Run(ctx) }()
+	go n.Vault.Scrub(ctx, scrubPause, scrubEvery)
 	n.lane = express.New(n.listener, door.Path, n.server.Handler, n.Log)
 	go func() { done <- ignore(n.server.Serve(n.lane), http.ErrServerClosed) }()
 	n.servePorts(done)

@@ -15,6 +15,9 @@ func (n *Node) status() (ready bool, parts map[string]client.Part) {
 	if err := n.Vault.Err(); err != nil {
 		parts["vault"] = client.Part{Why: err.Error()}
 	}
+	if err := n.Vault.Damaged(); err != nil {
+		parts["data"] = client.Part{Why: err.Error() + ": what can be read is served, the rest is refused; sayso vault verify names it all"}
+	}
 	if !n.Registry.Fresh(n.Clock.Now()) {
 		why := fmt.Sprintf("no successful look at %s for %s: reads of data are refused, devices already known may go on sending", n.Client.Name(), registry.Horizon)
 		if trouble := n.follower.Trouble(); trouble != "" {

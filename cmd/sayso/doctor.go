@@ -113,6 +113,8 @@ func (c *doctorCmd) cure(part string, at client.Chain) string {
 	switch part {
 	case "chain":
 		return fmt.Sprintf(`curl -sS %s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}'   # the chain must answer; the node goes on by itself`, at.URL)
+	case "data":
+		return program() + " vault verify --data " + c.Data + "   # names all of it; then put a backup in place"
 	case "vault":
 		return "df -h " + c.Data + "   # is there space? Then start the node again"
 	}
