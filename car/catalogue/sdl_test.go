@@ -80,16 +80,12 @@ func listed(f *ast.FieldDefinition, directive string) (list []sayso.Permission) 
 // yet.
 var later = map[Dialect]struct{ types, queries []string }{
 	Telemetry: {
-		[]string{"DailyActivity", "DetectionMechanism", "EventCount",
-			"Map", "Segment", "SegmentConfig", "SegmentEventRequest", "SegmentSignalRequest",
-			"SignalAggregationValue"},
-		[]string{"dailyActivity", "segments"},
+		[]string{"Map"},
+		[]string{},
 	},
 	Subject: {
-		[]string{"DailyActivity",
-			"DetectionMechanism", "EventCount", "Map", "Segment", "SegmentConfig",
-			"SegmentEventRequest", "SegmentSignalRequest", "SignalAggregationValue"},
-		[]string{"dailyActivity", "segments"},
+		[]string{"Map"},
+		[]string{},
 	},
 }
 

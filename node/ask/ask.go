@@ -99,6 +99,10 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 		"SignalDataSummary":       signalSummary(),
 		"EventDataSummary":        eventSummary(),
 		"Event":                   event(),
+		"Segment":                 segmentType(),
+		"DailyActivity":           dayType(),
+		"SignalAggregationValue":  aggregateType(),
+		"EventCount":              countType(),
 	}
 	for _, s := range cfg.Catalogue.Signals() {
 		types["SignalAggregations"][s.Name] = aggregated
@@ -136,7 +140,10 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, a.bind(s.Schema())
+	if err := a.bind(s.Schema()); err != nil {
+		return nil, err
+	}
+	return s, a.parts()
 }
 
 func (a *answers) query() graphql.Fields {
@@ -147,6 +154,8 @@ func (a *answers) query() graphql.Fields {
 		"availableSignals": a.availableSignals,
 		"dataSummary":      a.dataSummary,
 		"events":           a.events,
+		"segments":         a.segments,
+		"dailyActivity":    a.dailyActivity,
 	}
 }
 

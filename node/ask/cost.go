@@ -47,6 +47,11 @@ func (a *answers) weigh(c *graphql.Call, typeName string, f *graphql.Field) grap
 		return graphql.Weight{Own: a.weighSignals(c, f)}
 	case "events":
 		return graphql.Weight{Own: weighEvents(f), Times: 1}
+	case "segments":
+		limit, _ := limitOf(f.Args)
+		return graphql.Weight{Own: a.weighSegments(f), Times: int64(limit)}
+	case "dailyActivity":
+		return graphql.Weight{Own: a.weighDays(f), Times: maxDays}
 	case "latestCloudEvent", "cloudEvents", "availableCloudEventTypes", "attestations", "vinVCLatest":
 		return fetch.Weigh(f)
 	case "dataSummary":

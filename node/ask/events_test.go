@@ -13,10 +13,10 @@ import (
 )
 
 // occur keeps events of vehicle 3, each as its own deposit.
-func occur(t *testing.T, w *world, source sayso.Address, list ...sayso.Event) {
+func occur(t testing.TB, w *world, source sayso.Address, list ...sayso.Event) {
 	t.Helper()
 	for _, e := range list {
-		commit(t, w.vault, 3, fmt.Sprint("event ", e.Name, e.Time, source), []said{{at: e.Time.Time(), signal: "speed", value: 1.0, source: source, epoch: e.Epoch}}, source, []sayso.Event{e})
+		commit(t, w.vault, 3, fmt.Sprint("event ", e.Name, e.Time, source), []said{{at: e.Time.Time(), signal: "lowVoltageBatteryCurrentVoltage", value: 12.0, source: source, epoch: e.Epoch}}, source, []sayso.Event{e})
 	}
 }
 

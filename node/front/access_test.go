@@ -63,6 +63,8 @@ func questions(t *testing.T, cat *catalogue.Catalogue, p *policy) (list []questi
 				add(`{dataSummary($V){numberOfSignals availableSignals firstSeen lastSeen signalDataSummary{name numberOfSignals firstSeen lastSeen} eventDataSummary{name numberOfEvents firstSeen lastSeen}}}`, nil)
 			case "events":
 				add(`{events($V, from: "2026-03-02T05:00:00Z", to: "2026-03-02T12:00:00Z"){timestamp name source durationNs metadata}}`, nil)
+			case "segments", "dailyActivity":
+				add(minutesOf(dialect, name), nil)
 			default:
 				t.Fatalf("the policy has an operation %s, but no question asks for it", name)
 			}
@@ -316,6 +318,10 @@ func (x *exam) want(o *oracle, q question) any {
 		return o.available(x.cat)
 	case "events":
 		return o.events()
+	case "segments":
+		return o.segments(x.cat)
+	case "dailyActivity":
+		return o.days(x.cat)
 	}
 	return o.summary(x.cat, x.clock.Now())
 }
