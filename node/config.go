@@ -34,8 +34,13 @@ type Config struct {
 	Signatures string `help:"What the signatures of signed-in devices are for: off (nothing), record (checked after the acknowledgement), require (checked before)." default:"off" enum:"off,record,require"`
 	DeviceRate int    `help:"Events per second that one device may send, five times as many at once; 0 for no bound." default:"2000"`
 
+	Connections  string `help:"Address to answer connections on, which come with a client certificate, such as 0.0.0.0:9443; off for none." default:"off"`
+	Attestations string `help:"Address to answer who attests something about a vehicle on, in clear, such as 127.0.0.1:9442 behind a proxy that has TLS; off for none." default:"off"`
+
 	MaxBody int64 `help:"Largest message of a device, in bytes." default:"1048576"`
 	CacheMB int64 `help:"Memory for caches of the store, in MiB." default:"64" name:"cache-mb"`
+
+	WebhookHosts string `help:"Hosts that webhooks may reach although they are not on the public internet, such as localhost:3000, with commas between them."`
 
 	RelayGas   uint64 `help:"Gas that the operator pays for the signed calls of one account in a day; 0 turns the relay off." default:"5000000"`
 	RelayTotal uint64 `help:"Gas that the operator pays for all accounts in a day; 0 is no bound." default:"500000000"`

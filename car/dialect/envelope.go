@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"sayso"
@@ -34,6 +35,11 @@ type Arrival struct {
 	// Names make DIDs of the numbers in messages of devices that send no cloud
 	// events. Without them such a message is taken only from their own sources.
 	Names Names
+	// Statement says that the envelope is one which somebody signed about a
+	// vehicle. Its own source counts then, and Source stands in where it has none;
+	// it must name its subject, which may be an account, in the current form; and
+	// nothing need have measured it.
+	Statement bool
 }
 
 // Envelope reads one CloudEvent in the JSON form (spec ingest 1.1 to 1.5). Of
@@ -273,8 +279,43 @@ func decodeBase64(text []byte) ([]byte, error) {
 	return base64.StdEncoding.Strict().AppendDecode(nil, text)
 }
 
+// statement reads source, producer and subject of a statement.
+func (e *envelope) statement() (err error) {
+	e.Source = e.from.Source
+	if e.source != "" {
+		if e.Source, err = sayso.ParseAddress(message.Clip(e.source)); err != nil {
+			return invalid("source: %v", err)
+		}
+	}
+	if e.subject == "" {
+		return invalid("subject is missing: want the did:erc721 of the vehicle that the statement is about")
+	}
+	if e.Subject, err = named("subject", e.subject); err == nil && e.producer != "" {
+		e.Producer, err = named("producer", e.producer)
+	}
+	return err
+}
+
+// named reads the DID of a token or an account, in the current form.
+func named(member, s string) (sayso.DID, error) {
+	if strings.HasPrefix(s, "did:"+sayso.MethodEthr+":") {
+		d, err := sayso.ParseDID(message.Clip(s))
+		if err != nil {
+			return d, invalid("%s: %v", member, err)
+		}
+		return d, nil
+	}
+	if !strings.HasPrefix(s, "did:"+sayso.MethodERC721+":") {
+		return sayso.DID{}, invalid("%s: %q is no DID of a statement: want did:erc721:<chain>:<contract>:<token> or did:ethr:<chain>:<address>", member, message.Clip(s))
+	}
+	return token(member, s)
+}
+
 // parties reads source, producer and subject.
 func (e *envelope) parties() (err error) {
+	if e.from.Statement {
+		return e.statement()
+	}
 	e.Source = e.from.Source
 	if e.Source.IsZero() {
 		if e.Source, err = sayso.ParseAddress(message.Clip(e.source)); err != nil {

@@ -25,6 +25,9 @@ const (
 // deviceTokenId (spec ingest 2.2 to 2.4). Where the source is not one of theirs,
 // the member deviceTokenId tells such a message.
 func (e *envelope) tokens() error {
+	if e.from.Statement {
+		return nil
+	}
 	c, err := e.connection()
 	if err != nil || c.form == "" {
 		return err

@@ -12,16 +12,7 @@ import (
 // the connection licence as its common name. The server has checked the
 // certificate. What they may say, and about which cars, the registry decides at
 // each message.
-func (d *Door) Connections() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			reply(w, http.StatusMethodNotAllowed, Refusal{Code: http.StatusMethodNotAllowed, Message: "post cloud events here"})
-			return
-		}
-		d.serve(w, r, d.certificate)
-	})
-}
+func (d *Door) Connections() http.Handler { return d.posted(d.certificate) }
 
 // certificate reads which connection a certificate is of.
 func (d *Door) certificate(r *http.Request) (f from, err error) {

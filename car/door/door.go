@@ -71,6 +71,9 @@ type Door struct {
 	Rates *Rates
 	// Gate bounds what is under way at once; nil for no bound.
 	Gate *Gate
+	// Statements says who may state something about a vehicle; needed for
+	// [Door.Attestations].
+	Statements *Statements
 
 	decoders decoders
 }
@@ -92,6 +95,7 @@ const op = "door"
 type from struct {
 	device     sayso.Address        // signed in; the zero address if nobody is
 	connection *registry.Connection // that its certificate names; nil if there is none
+	states     bool                 // a statement, handed in by the account in device
 	backfill   bool
 }
 
@@ -123,12 +127,16 @@ func (d *Door) take(ctx context.Context, body []byte, f from) (Result, error) {
 
 // begin judges one cloud event and puts it in line. It does not wait.
 func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id string, err error) {
-	p, s, id, err := d.judge(body, f)
+	judge := d.judge
+	if f.states {
+		judge = d.statement
+	}
+	p, s, id, err := judge(ctx, body, f)
 	if err != nil {
 		return underway{}, id, err
 	}
 	u = underway{parcel: p}
-	if d.Signatures == Record && f.proven() {
+	if d.Signatures == Record && f.proven() && !f.states {
 		u.check = &s.device.Address
 	}
 	if d.Begin == nil {
@@ -141,7 +149,7 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 
 // judge proves the sender of one cloud event and decodes it. White space around
 // the event does not belong to it, so that it is the same alone and in a batch.
-func (d *Door) judge(body []byte, f from) (p *Parcel, s sender, id string, err error) {
+func (d *Door) judge(_ context.Context, body []byte, f from) (p *Parcel, s sender, id string, err error) {
 	now := d.Clock.Now()
 	body = bytes.Trim(body, space)
 	ce, err := dialect.Envelope(body, d.arrival(f, now))

@@ -2,11 +2,16 @@ package front
 
 import (
 	"context"
+	"net/http"
 	"time"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"sayso"
 	"sayso/car/door"
 	"sayso/node/vault"
+	"sayso/owner/attest"
+	"sayso/owner/consent"
 	"sayso/owner/token"
 )
 
@@ -33,9 +38,29 @@ func (f *Front) equip(d *door.Door) {
 		}, nil
 	}
 	d.Signatures, d.Rates, d.Gate = f.cfg.Devices.Signatures, door.NewRates(f.cfg.Devices.Rate), f.cfg.Devices.Gate
+	d.Statements = f.statements()
 	if d.Signatures == door.Record {
 		d.Checks = &door.Checks{Keep: d.Keep, Count: f.cfg.Devices.Checked}
 	}
+}
+
+// statements says who may state something about a vehicle, which is who may see
+// something of it.
+func (f *Front) statements() *door.Statements {
+	s := &door.Statements{
+		Caller: func(r *http.Request) (sayso.Address, error) { return f.caller(r, f.callers) },
+		Decide: func(who sayso.Address, vehicle uint64) consent.Verdict {
+			return consent.Decide(f.state, who, vehicle, f.cfg.Clock.Now())
+		},
+	}
+	if f.cfg.Contract == nil {
+		s.Checker = attest.NewChecker(nil)
+		return s
+	}
+	s.Checker = attest.NewChecker(func(ctx context.Context, account common.Address, digest common.Hash, sig []byte) (bool, error) {
+		return f.cfg.Contract(ctx, account, digest, sig), nil
+	})
+	return s
 }
 
 // DeviceToken reads the token of a signed-in device and tells until when it is
