@@ -60,7 +60,7 @@ const (
 
 // deliver tells a target, unless its licence may not know any more.
 func (e *Engine) deliver(ctx context.Context, h *Hook, f *firing) string {
-	if !e.allowed(h.Licence, &f.occurrence) {
+	if !e.allowed(h.Caller, &f.occurrence) {
 		return revoked
 	}
 	body, err := json.Marshal(e.message(h, f))

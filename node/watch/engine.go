@@ -45,8 +45,9 @@ type Config struct {
 	Clock     clock.Clock
 	Log       *slog.Logger
 	Reach     *Reach
-	// Decide tells what a licence may see of a vehicle now.
-	Decide func(licence sayso.Address, vehicle uint64) consent.Verdict
+	// Decide tells what a licence may see of a vehicle now, if the key still
+	// speaks for it.
+	Decide func(c Caller, vehicle uint64) consent.Verdict
 	// Shared lists the vehicles that their owners share with a licence.
 	Shared func(licence sayso.Address) iter.Seq[uint64]
 	// Count, where given, notes what became of a firing.
@@ -163,7 +164,7 @@ func (e *Engine) Run(ctx context.Context) error {
 				continue
 			}
 		case <-note.C:
-			if seq := e.reached(); seq != noted {
+			if seq := e.Reached(); seq != noted {
 				if err := e.store.reached(seq); err != nil {
 					return err
 				}
@@ -178,7 +179,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) Close() error {
 	e.cancel()
 	e.workers.Wait()
-	seq := e.reached()
+	seq := e.Reached()
 	err := e.store.reached(seq)
 	e.cfg.Reach.Close()
 	if closing := e.store.close(); err == nil {
@@ -187,8 +188,8 @@ func (e *Engine) Close() error {
 	return err
 }
 
-// reached is up to where everything was looked at and delivered.
-func (e *Engine) reached() uint64 {
+// Reached is up to which commit everything was looked at and delivered.
+func (e *Engine) Reached() uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	seq := e.at
@@ -310,7 +311,7 @@ func (e *Engine) ask(w *watched, o *occurrence, last *Seen) {
 		e.count("cooling")
 		return
 	}
-	if !e.allowed(w.Licence, o) {
+	if !e.allowed(w.Caller, o) {
 		e.count("denied")
 		return
 	}
@@ -338,8 +339,8 @@ func (e *Engine) ask(w *watched, o *occurrence, last *Seen) {
 
 // allowed says whether a licence may be told, at this moment. Of events nobody
 // knows what they give away, so they need both rights (spec api 9.5).
-func (e *Engine) allowed(licence sayso.Address, o *occurrence) bool {
-	return slices.Contains(rights(e.cfg.Decide(licence, o.vehicle), o.signal), o.epoch)
+func (e *Engine) allowed(c Caller, o *occurrence) bool {
+	return slices.Contains(rights(e.cfg.Decide(c, o.vehicle), o.signal), o.epoch)
 }
 
 // rights are the ownerships of which a verdict lets a signal (nil: events) be

@@ -123,10 +123,10 @@ func TestNobodyIsToldWithoutTheRight(t *testing.T) {
 	if err := w.engine.Delete(otherApp, id); sayso.FaultOf(err) != sayso.NotFound {
 		t.Error("another licence deletes it:", err)
 	}
-	if _, err := w.engine.Subscribe(otherApp, id, []uint64{car}); sayso.FaultOf(err) != sayso.NotFound {
+	if _, err := w.engine.Subscribe(Caller{Licence: otherApp}, id, []uint64{car}); sayso.FaultOf(err) != sayso.NotFound {
 		t.Error("another licence subscribes:", err)
 	}
-	if refused, err := w.engine.Subscribe(app, id, []uint64{car + 1}); err != nil || refused[car+1] == "" {
+	if refused, err := w.engine.Subscribe(Caller{Licence: app}, id, []uint64{car + 1}); err != nil || refused[car+1] == "" {
 		t.Error("a car that is not shared:", refused, err)
 	}
 }
@@ -140,7 +140,7 @@ func TestARevocationEmptiesTheLine(t *testing.T) {
 	hold := make(chan struct{})
 	w.answer(200, hold)
 	slow := w.target.URL + "/slow"
-	if _, err := w.engine.Update(t.Context(), app, id, Change{Target: &slow}); err != nil {
+	if _, err := w.engine.Update(t.Context(), Caller{Licence: app}, id, Change{Target: &slow}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 5 {
@@ -210,7 +210,7 @@ func TestATargetThatFails(t *testing.T) {
 		t.Errorf("after a restart: %+v", h)
 	}
 	condition := "value > 0"
-	h, err = w.engine.Update(t.Context(), app, id, Change{Condition: &condition})
+	h, err = w.engine.Update(t.Context(), Caller{Licence: app}, id, Change{Condition: &condition})
 	if err != nil || h.Status != Enabled || h.Failures != 0 || h.Condition != condition {
 		t.Errorf("after an update: %+v %v", h, err)
 	}
@@ -257,7 +257,7 @@ func TestATargetThatHangsHoldsNobodyUp(t *testing.T) {
 	w.hook(app, Signals, "vss.speed", "true", 0)
 	id := w.hook(otherApp, Signals, "vss.speed", "true", 0)
 	slow := w.target.URL + "/slow"
-	if _, err := w.engine.Update(t.Context(), otherApp, id, Change{Target: &slow}); err != nil {
+	if _, err := w.engine.Update(t.Context(), Caller{Licence: otherApp}, id, Change{Target: &slow}); err != nil {
 		t.Fatal(err)
 	}
 	hold := make(chan struct{})
@@ -290,7 +290,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{Signals, "vss.speed", "true", ok, "", ""},
 		{Signals, "vss.speed", "", ok, "secret", ""},
 	} {
-		_, err := w.engine.Create(t.Context(), app, Change{Service: &c.service, Metric: &c.metric, Condition: &c.condition, Target: &c.target, Verification: &c.token})
+		_, err := w.engine.Create(t.Context(), Caller{Licence: app}, Change{Service: &c.service, Metric: &c.metric, Condition: &c.condition, Target: &c.target, Verification: &c.token})
 		if sayso.FaultOf(err) != sayso.Invalid {
 			t.Errorf("%+v: %v", c, err)
 		}
@@ -300,13 +300,13 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 	service, metric, condition, token, name := Signals, "vss.speed", "true", "secret", "mine"
 	change := Change{Service: &service, Metric: &metric, Condition: &condition, Target: &ok, Verification: &token, Name: &name}
-	if _, err := w.engine.Create(t.Context(), app, change); err != nil {
+	if _, err := w.engine.Create(t.Context(), Caller{Licence: app}, change); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.engine.Create(t.Context(), app, change); sayso.FaultOf(err) != sayso.Invalid {
+	if _, err := w.engine.Create(t.Context(), Caller{Licence: app}, change); sayso.FaultOf(err) != sayso.Invalid {
 		t.Error("a name is used twice:", err)
 	}
-	if _, err := w.engine.Create(t.Context(), otherApp, change); err != nil {
+	if _, err := w.engine.Create(t.Context(), Caller{Licence: otherApp}, change); err != nil {
 		t.Error("a name is taken by another licence:", err)
 	}
 }

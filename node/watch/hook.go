@@ -28,22 +28,30 @@ const (
 // becomes [Failed].
 const maxFailures = 10
 
-// Hook is a webhook of a licence (spec api 9.2).
+// Caller is a licence, by its client id, and the key that speaks for it; the
+// zero address where it signs as a contract.
+type Caller struct {
+	Licence sayso.Address `json:"licence"`
+	Signer  sayso.Address `json:"signer"`
+}
+
+// Hook is a webhook of a licence (spec api 9.2). It ends with the key that made
+// or changed it last, so that a key that was stolen leaves nothing behind.
 type Hook struct {
-	ID           string        `json:"id"`
-	Licence      sayso.Address `json:"licence"` // its client id
-	Service      string        `json:"service"`
-	Metric       string        `json:"metricName"`
-	Condition    string        `json:"condition"`
-	Target       string        `json:"targetURL"`
-	CoolDown     int64         `json:"coolDownPeriod"` // seconds
-	Status       string        `json:"status"`
-	Description  string        `json:"description"`
-	Name         string        `json:"displayName"`
-	Created      time.Time     `json:"createdAt"`
-	Updated      time.Time     `json:"updatedAt"`
-	Failures     int           `json:"failureCount"` // in a row
-	Verification string        `json:"verificationToken"`
+	Caller
+	ID           string    `json:"id"`
+	Service      string    `json:"service"`
+	Metric       string    `json:"metricName"`
+	Condition    string    `json:"condition"`
+	Target       string    `json:"targetURL"`
+	CoolDown     int64     `json:"coolDownPeriod"` // seconds
+	Status       string    `json:"status"`
+	Description  string    `json:"description"`
+	Name         string    `json:"displayName"`
+	Created      time.Time `json:"createdAt"`
+	Updated      time.Time `json:"updatedAt"`
+	Failures     int       `json:"failureCount"` // in a row
+	Verification string    `json:"verificationToken"`
 }
 
 // Subscription is a vehicle that a webhook listens to.

@@ -20,11 +20,11 @@ type Mux interface {
 }
 
 // call is a request of a licence, and what it is answered.
-type call func(licence sayso.Address, r *http.Request) (status int, answer any, err error)
+type call func(by Caller, r *http.Request) (status int, answer any, err error)
 
-// Routes adds the interface of the webhooks (spec api 9.2). caller is the client
-// id of the licence that a request proves; what it answers as an error is told.
-func Routes(mux Mux, e *Engine, caller func(*http.Request) (sayso.Address, error)) {
+// Routes adds the interface of the webhooks (spec api 9.2). caller is whom a request
+// proves; what it answers as an error is told.
+func Routes(mux Mux, e *Engine, caller func(*http.Request) (Caller, error)) {
 	for pattern, c := range map[string]call{
 		"GET /v1/webhooks":                                e.list,
 		"POST /v1/webhooks":                               e.create,
@@ -41,10 +41,10 @@ func Routes(mux Mux, e *Engine, caller func(*http.Request) (sayso.Address, error
 		"GET /v1/webhooks/vehicles/{assetDID}":            e.vehicle,
 	} {
 		mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			licence, err := caller(r)
+			by, err := caller(r)
 			status, answer := http.StatusOK, any(nil)
 			if err == nil {
-				status, answer, err = c(licence, r)
+				status, answer, err = c(by, r)
 			}
 			if err != nil {
 				status = sayso.FaultOf(err).Status()
@@ -74,9 +74,9 @@ type view struct {
 	Name        string `json:"displayName"`
 }
 
-func (e *Engine) list(licence sayso.Address, _ *http.Request) (int, any, error) {
+func (e *Engine) list(by Caller, _ *http.Request) (int, any, error) {
 	out := []view{}
-	for _, h := range e.Hooks(licence) {
+	for _, h := range e.Hooks(by.Licence) {
 		out = append(out, view{
 			h.ID, h.Service, h.Metric, h.Condition, h.Target, h.CoolDown, h.Status, h.Description,
 			h.Created.Format(time.RFC3339), h.Updated.Format(time.RFC3339), h.Failures, h.Name,
@@ -90,21 +90,21 @@ type made struct {
 	Message string `json:"message"`
 }
 
-func (e *Engine) create(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) create(by Caller, r *http.Request) (int, any, error) {
 	c, err := changeOf(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	h, err := e.Create(r.Context(), licence, c)
+	h, err := e.Create(r.Context(), by, c)
 	return http.StatusCreated, made{h.ID, "Webhook registered successfully"}, err
 }
 
-func (e *Engine) update(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) update(by Caller, r *http.Request) (int, any, error) {
 	c, err := changeOf(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	h, err := e.Update(r.Context(), licence, r.PathValue("id"), c)
+	h, err := e.Update(r.Context(), by, r.PathValue("id"), c)
 	return http.StatusOK, made{h.ID, "Webhook updated successfully"}, err
 }
 
@@ -143,8 +143,8 @@ type message200 struct {
 	Message string `json:"message"`
 }
 
-func (e *Engine) delete(licence sayso.Address, r *http.Request) (int, any, error) {
-	return http.StatusOK, message200{"Webhook deleted successfully"}, e.Delete(licence, r.PathValue("id"))
+func (e *Engine) delete(by Caller, r *http.Request) (int, any, error) {
+	return http.StatusOK, message200{"Webhook deleted successfully"}, e.Delete(by.Licence, r.PathValue("id"))
 }
 
 type signalView struct {
@@ -155,7 +155,7 @@ type signalView struct {
 	Permissions []string `json:"permissions"`
 }
 
-func (e *Engine) signals(sayso.Address, *http.Request) (int, any, error) {
+func (e *Engine) signals(Caller, *http.Request) (int, any, error) {
 	out := []signalView{}
 	for _, s := range listens(e.cfg.Catalogue) {
 		v := signalView{s.Name, s.Description, s.Unit, valueType(s.Kind), []string{}}
@@ -168,13 +168,13 @@ func (e *Engine) signals(sayso.Address, *http.Request) (int, any, error) {
 }
 
 // assets lists the vehicles that a webhook listens to.
-func (e *Engine) assets(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) assets(by Caller, r *http.Request) (int, any, error) {
 	id := r.PathValue("id")
-	if _, err := e.Hook(licence, id); err != nil {
+	if _, err := e.Hook(by.Licence, id); err != nil {
 		return 0, nil, err
 	}
 	out := []string{}
-	for _, sub := range e.Subscribed(licence, func(s *Subscription) bool { return s.Hook == id }) {
+	for _, sub := range e.Subscribed(by.Licence, func(s *Subscription) bool { return s.Hook == id }) {
 		out = append(out, e.asset(sub.Vehicle))
 	}
 	return http.StatusOK, out, nil
@@ -188,14 +188,14 @@ type subscriptionView struct {
 }
 
 // vehicle lists what of a licence listens to a vehicle.
-func (e *Engine) vehicle(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) vehicle(by Caller, r *http.Request) (int, any, error) {
 	v, err := e.vehicleOf(r.PathValue("assetDID"))
 	if err != nil {
 		return 0, nil, err
 	}
 	out := []subscriptionView{}
-	for _, sub := range e.Subscribed(licence, func(s *Subscription) bool { return s.Vehicle == v }) {
-		h, err := e.Hook(licence, sub.Hook)
+	for _, sub := range e.Subscribed(by.Licence, func(s *Subscription) bool { return s.Vehicle == v }) {
+		h, err := e.Hook(by.Licence, sub.Hook)
 		if err == nil {
 			out = append(out, subscriptionView{sub.Hook, e.asset(v), sub.Created.Format(time.RFC3339), h.Description})
 		}
@@ -215,12 +215,12 @@ func (e *Engine) vehicleOf(text string) (uint64, error) {
 	return v, nil
 }
 
-func (e *Engine) subscribe(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) subscribe(by Caller, r *http.Request) (int, any, error) {
 	v, err := e.vehicleOf(r.PathValue("assetDID"))
 	if err != nil {
 		return 0, nil, err
 	}
-	refused, err := e.Subscribe(licence, r.PathValue("id"), []uint64{v})
+	refused, err := e.Subscribe(by, r.PathValue("id"), []uint64{v})
 	if why, ok := refused[v]; ok {
 		fault := sayso.Denied
 		if why == alreadySubscribed {
@@ -260,13 +260,13 @@ func (e *Engine) vehiclesOf(r *http.Request) (vehicles []uint64, bad []failed, e
 	return vehicles, bad, nil
 }
 
-func (e *Engine) subscribeList(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) subscribeList(by Caller, r *http.Request) (int, any, error) {
 	vehicles, bad, err := e.vehiclesOf(r)
 	if err != nil {
 		return 0, nil, err
 	}
 	if bad == nil {
-		refused, err := e.Subscribe(licence, r.PathValue("id"), vehicles)
+		refused, err := e.Subscribe(by, r.PathValue("id"), vehicles)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -282,28 +282,28 @@ func (e *Engine) subscribeList(licence sayso.Address, r *http.Request) (int, any
 	return http.StatusCreated, message200{fmt.Sprintf("Subscribed %d assets", len(vehicles))}, nil
 }
 
-func (e *Engine) subscribeAll(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) subscribeAll(by Caller, r *http.Request) (int, any, error) {
 	id := r.PathValue("id")
-	vehicles, err := e.shared(licence, id)
+	vehicles, err := e.shared(by, id)
 	if err == nil {
-		_, err = e.Subscribe(licence, id, vehicles)
+		_, err = e.Subscribe(by, id, vehicles)
 	}
 	return http.StatusCreated, message200{fmt.Sprintf("Subscribed %d assets", len(vehicles))}, err
 }
 
-func (e *Engine) unsubscribe(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) unsubscribe(by Caller, r *http.Request) (int, any, error) {
 	v, err := e.vehicleOf(r.PathValue("assetDID"))
 	if err != nil {
 		return 0, nil, err
 	}
-	n, err := e.Unsubscribe(licence, r.PathValue("id"), []uint64{v})
+	n, err := e.Unsubscribe(by.Licence, r.PathValue("id"), []uint64{v})
 	if err == nil && n == 0 {
 		err = sayso.Fail(sayso.NotFound, "watch.unsubscribe", "the webhook does not listen to this vehicle")
 	}
 	return http.StatusOK, message200{"Vehicle removed from webhook successfully"}, err
 }
 
-func (e *Engine) unsubscribeList(licence sayso.Address, r *http.Request) (int, any, error) {
+func (e *Engine) unsubscribeList(by Caller, r *http.Request) (int, any, error) {
 	vehicles, bad, err := e.vehiclesOf(r)
 	if err == nil && bad != nil {
 		err = invalid("%s", bad[0].Message)
@@ -311,11 +311,11 @@ func (e *Engine) unsubscribeList(licence sayso.Address, r *http.Request) (int, a
 	if err != nil {
 		return 0, nil, err
 	}
-	n, err := e.Unsubscribe(licence, r.PathValue("id"), vehicles)
+	n, err := e.Unsubscribe(by.Licence, r.PathValue("id"), vehicles)
 	return http.StatusOK, message200{fmt.Sprintf("Unsubscribed %d assets", n)}, err
 }
 
-func (e *Engine) unsubscribeAll(licence sayso.Address, r *http.Request) (int, any, error) {
-	n, err := e.Unsubscribe(licence, r.PathValue("id"), nil)
+func (e *Engine) unsubscribeAll(by Caller, r *http.Request) (int, any, error) {
+	n, err := e.Unsubscribe(by.Licence, r.PathValue("id"), nil)
 	return http.StatusOK, message200{fmt.Sprintf("Unsubscribed %d assets", n)}, err
 }

@@ -44,10 +44,10 @@ func invalid(format string, a ...any) error {
 var errNoHook = sayso.Fail(sayso.NotFound, "watch", "there is no such webhook")
 
 // Create makes a webhook of a licence, after its target has proven itself.
-func (e *Engine) Create(ctx context.Context, licence sayso.Address, c Change) (Hook, error) {
+func (e *Engine) Create(ctx context.Context, by Caller, c Change) (Hook, error) {
 	now := e.cfg.Clock.Now()
 	id := rand.Text()
-	h := Hook{ID: id, Licence: licence, Status: Enabled, Name: id, Created: now, Updated: now}
+	h := Hook{Caller: by, ID: id, Status: Enabled, Name: id, Created: now, Updated: now}
 	for _, need := range []struct {
 		name  string
 		given *string
@@ -135,8 +135,8 @@ func (h *Hook) change(c Change) error {
 }
 
 // Update changes a webhook of a licence and begins to count its failures anew.
-func (e *Engine) Update(ctx context.Context, licence sayso.Address, id string, c Change) (Hook, error) {
-	h, err := e.Hook(licence, id)
+func (e *Engine) Update(ctx context.Context, by Caller, id string, c Change) (Hook, error) {
+	h, err := e.Hook(by.Licence, id)
 	if err != nil {
 		return Hook{}, err
 	}
@@ -159,7 +159,7 @@ func (e *Engine) Update(ctx context.Context, licence sayso.Address, id string, c
 			return Hook{}, err
 		}
 	}
-	h.Failures, h.Updated = 0, e.cfg.Clock.Now()
+	h.Caller, h.Failures, h.Updated = by, 0, e.cfg.Clock.Now()
 	e.admin.Lock()
 	defer e.admin.Unlock()
 	e.mu.Lock()
@@ -256,12 +256,12 @@ const alreadySubscribed = "Already subscribed"
 type Refused map[uint64]string
 
 // Subscribe has a webhook listen to vehicles, to all or to none of them.
-func (e *Engine) Subscribe(licence sayso.Address, id string, vehicles []uint64) (Refused, error) {
+func (e *Engine) Subscribe(by Caller, id string, vehicles []uint64) (Refused, error) {
 	e.admin.Lock()
 	defer e.admin.Unlock()
 	e.mu.Lock()
 	w := e.hooks[id]
-	if w == nil || w.Licence != licence {
+	if w == nil || w.Licence != by.Licence {
 		e.mu.Unlock()
 		return nil, errNoHook
 	}
@@ -270,7 +270,7 @@ func (e *Engine) Subscribe(licence sayso.Address, id string, vehicles []uint64) 
 		switch {
 		case w.subs[v] != nil:
 			refused[v] = alreadySubscribed
-		case len(rights(e.cfg.Decide(licence, v), w.signal)) == 0:
+		case len(rights(e.cfg.Decide(by, v), w.signal)) == 0:
 			refused[v] = "Insufficient permissions for asset " + e.asset(v)
 		}
 		subs = append(subs, &Subscription{Hook: id, Vehicle: v, Created: e.cfg.Clock.Now()})
@@ -279,7 +279,7 @@ func (e *Engine) Subscribe(licence sayso.Address, id string, vehicles []uint64) 
 	if len(refused) > 0 || len(subs) == 0 {
 		return refused, nil
 	}
-	if have := len(e.Subscribed(licence, func(*Subscription) bool { return true })); have+len(subs) > maxSubscriptions {
+	if have := len(e.Subscribed(by.Licence, func(*Subscription) bool { return true })); have+len(subs) > maxSubscriptions {
 		return nil, invalid("a licence may have %d subscriptions, and has %d", maxSubscriptions, have)
 	}
 	if err := e.store.subscribe(subs); err != nil {
@@ -325,16 +325,16 @@ func (e *Engine) Unsubscribe(licence sayso.Address, id string, vehicles []uint64
 
 // shared are the vehicles that are shared with a licence and that a webhook can
 // be subscribed to and is not yet.
-func (e *Engine) shared(licence sayso.Address, id string) ([]uint64, error) {
+func (e *Engine) shared(by Caller, id string) ([]uint64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	w := e.hooks[id]
-	if w == nil || w.Licence != licence {
+	if w == nil || w.Licence != by.Licence {
 		return nil, errNoHook
 	}
 	var list []uint64
-	for v := range e.cfg.Shared(licence) {
-		if w.subs[v] == nil && len(rights(e.cfg.Decide(licence, v), w.signal)) > 0 {
+	for v := range e.cfg.Shared(by.Licence) {
+		if w.subs[v] == nil && len(rights(e.cfg.Decide(by, v), w.signal)) > 0 {
 			list = append(list, v)
 		}
 	}

@@ -46,11 +46,9 @@ type Reach struct {
 func NewReach(hosts []string) (*Reach, error) {
 	r := &Reach{hosts: map[string]bool{}, connect: func(netip.AddrPort) error { return nil }}
 	for _, h := range hosts {
-		host, port, err := net.SplitHostPort(h)
-		if err != nil || host == "" || port == "" {
-			return nil, fmt.Errorf("%q is not host:port, such as localhost:3000", h)
+		if err := r.Allow(h); err != nil {
+			return nil, err
 		}
-		r.hosts[strings.ToLower(h)] = true
 	}
 	transport := &http.Transport{
 		DialContext:            r.dial,
@@ -67,6 +65,17 @@ func NewReach(hosts []string) (*Reach, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return r, nil
+}
+
+// Allow lets a "host:port" be reached that is not public. It is for the time
+// before the first request.
+func (r *Reach) Allow(hostPort string) error {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil || host == "" || port == "" {
+		return fmt.Errorf("%q is not host:port, such as localhost:3000", hostPort)
+	}
+	r.hosts[strings.ToLower(hostPort)] = true
+	return nil
 }
 
 // dial connects to what may be connected to.

@@ -122,10 +122,10 @@ func (w *world) shut() {
 	w.must(w.engine.Close())
 }
 
-func (w *world) decide(licence sayso.Address, vehicle uint64) consent.Verdict {
+func (w *world) decide(by Caller, vehicle uint64) consent.Verdict {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return consent.Verdict{Vehicle: vehicle, Rights: w.granted[licence][vehicle]}
+	return consent.Verdict{Vehicle: vehicle, Rights: w.granted[by.Licence][vehicle]}
 }
 
 func (w *world) shared(licence sayso.Address) iter.Seq[uint64] {
@@ -184,11 +184,11 @@ func (w *world) answer(status int, hold chan struct{}) {
 func (w *world) hook(licence sayso.Address, service, metric, condition string, coolDown int64) string {
 	w.t.Helper()
 	token, target := "secret", w.target.URL+"/hook"
-	h, err := w.engine.Create(w.t.Context(), licence, Change{
+	h, err := w.engine.Create(w.t.Context(), Caller{Licence: licence}, Change{
 		Service: &service, Metric: &metric, Condition: &condition, CoolDown: &coolDown, Target: &target, Verification: &token,
 	})
 	w.must(err)
-	refused, err := w.engine.Subscribe(licence, h.ID, []uint64{car})
+	refused, err := w.engine.Subscribe(Caller{Licence: licence}, h.ID, []uint64{car})
 	w.must(err)
 	if len(refused) > 0 {
 		w.t.Fatal(refused)
@@ -243,7 +243,7 @@ func (w *world) heard(n int) []message {
 func (w *world) settle() {
 	w.t.Helper()
 	for range 2000 {
-		if w.engine.reached() == w.vault.Seq() {
+		if w.engine.Reached() == w.vault.Seq() {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
