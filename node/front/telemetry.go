@@ -16,6 +16,7 @@ func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token
 	cfg := ask.Config{
 		Catalogue: cat, Vault: f.cfg.Vault, Chain: f.cfg.Registry.Chain(), Clock: f.cfg.Clock, Gate: gate, Log: f.cfg.Log,
 		Authorise: func(r *http.Request) (*ask.Session, error) { return f.session(r, tokens) },
+		Issuer:    f.issuer.Address(), Devices: f.cfg.Registry,
 	}
 	for path, dialect := range map[string]catalogue.Dialect{"/telemetry/query": catalogue.Telemetry, "/query": catalogue.Subject} {
 		server, err := ask.New(cfg, dialect)
@@ -24,7 +25,7 @@ func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token
 		}
 		f.Handle(path, server)
 	}
-	return nil
+	return f.fetch(cat, tokens, gate)
 }
 
 // session is who asks, as the vehicle token of a request proves it. What the
@@ -42,11 +43,18 @@ func (f *Front) session(r *http.Request, tokens *token.Verifier[token.Vehicle]) 
 	if err != nil {
 		return nil, &sayso.Error{Op: "front.session", Fault: sayso.Unauthorized, Message: "the token names no vehicle", Err: err}
 	}
+	only := &asset
+	if asset.Method == sayso.MethodEthr {
+		only = nil // every vehicle of the account, which is decided for each
+	}
 	return &ask.Session{
-		Who: claims.Grantee, Asset: &asset, Claims: claims.Set(),
+		Who: claims.Grantee, Asset: only, Claims: claims.Set(),
 		Decide: func(vehicle uint64) consent.Verdict {
 			if !f.licensed(claims) {
 				return consent.Verdict{Vehicle: vehicle, Reason: consent.NotShared}
+			}
+			if only == nil {
+				return consent.Under(f.state, claims.Grantee, asset.Address, vehicle, f.cfg.Clock.Now()).LimitEvents(claims.Filters())
 			}
 			return consent.Decide(f.state, claims.Grantee, vehicle, f.cfg.Clock.Now()).LimitEvents(claims.Filters())
 		},

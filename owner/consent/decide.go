@@ -46,6 +46,8 @@ type Verdict struct {
 type State interface {
 	Vehicle(id uint64) (registry.Vehicle, bool)
 	Grant(vehicle uint64, grantee sayso.Address) (registry.Grant, bool)
+	// AccountGrant is what an account granted on everything that it has.
+	AccountGrant(grantor, grantee sayso.Address) (registry.Grant, bool)
 	Final(block uint64) bool
 	Fresh(now time.Time) bool
 }
@@ -57,6 +59,8 @@ type State interface {
 //   - A grantee sees what the current owner granted, of the current ownership,
 //     until the grant expires, is revoked, or the vehicle changes hands. What
 //     the document behind the grant says comes on top, where s has [Papers].
+//   - What an account granted on everything that it has, it granted on each
+//     vehicle for as long as that is its own.
 //   - What a grantee sees is what the final state and the head both give: a
 //     grant or a purchase counts once its block is final, a revocation or a
 //     sale when its block is seen.
@@ -97,6 +101,11 @@ func decide(s State, who sayso.Address, v *registry.Vehicle, now time.Time) Verd
 	}
 	granted, reason := granted(s, v, who, now)
 	granted = granted.Or(verdict.paper(s, v, who, now))
+	byAccount, why := verdict.ofOwner(s, v, who, now)
+	granted = granted.Or(byAccount)
+	if reason == NotShared && why != "" {
+		reason = why
+	}
 	if !granted.Empty() {
 		verdict.Rights = append(verdict.Rights, Right{current, granted, false})
 	}
@@ -108,11 +117,17 @@ func decide(s State, who sayso.Address, v *registry.Vehicle, now time.Time) Verd
 
 // granted is what the current owner's grant gives at a moment.
 func granted(s State, v *registry.Vehicle, who sayso.Address, now time.Time) (sayso.Permissions, Reason) {
-	none := sayso.Permissions{}
 	g, ok := s.Grant(v.ID, who)
 	if !ok || v.Burned {
-		return none, NotShared
+		return sayso.Permissions{}, NotShared
 	}
+	return given(&g, now)
+}
+
+// given is what a grant gives at a moment: what the final state and the head
+// both have.
+func given(g *registry.Grant, now time.Time) (sayso.Permissions, Reason) {
+	none := sayso.Permissions{}
 	set := g.Set().And(g.Before.Set())
 	switch {
 	case g.Set().Empty():

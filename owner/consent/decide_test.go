@@ -33,9 +33,10 @@ type history struct {
 // op is a change of one vehicle in one block.
 type op struct {
 	block   uint64
-	kind    string // mint, sell, burn, grant, revoke
+	kind    string // mint, sell, burn, grant, revoke, and of a whole account share, unshare
 	vehicle uint64
 	who     sayso.Address
+	from    sayso.Address // the account that shares
 	set     sayso.Permissions
 	expires int64
 }
@@ -89,6 +90,11 @@ func (o op) apply(tx *registry.Tx) {
 			Right: registry.Right{Permissions: fmt.Sprintf("0x%x", o.set.Bits()), Expires: o.expires}})
 	case "revoke":
 		tx.DeleteGrant(o.vehicle, o.who)
+	case "share":
+		tx.PutShare(registry.Grant{Asset: o.from, Grantee: o.who, Block: tx.Block.Number,
+			Right: registry.Right{Permissions: fmt.Sprintf("0x%x", o.set.Bits()), Expires: o.expires}})
+	case "unshare":
+		tx.DeleteShare(o.from, "", o.who)
 	}
 }
 
@@ -136,6 +142,9 @@ func (h *history) script(words string) {
 			}
 			kind, args, _ := strings.Cut(change, ":")
 			o := op{kind: kind, vehicle: 1, expires: expires}
+			if strings.HasSuffix(kind, "share") {
+				o.from, args = who(args[0]), args[1:]
+			}
 			if args != "" {
 				o.who = who(args[0])
 				for _, d := range args[1:] {
@@ -183,6 +192,27 @@ func TestDecide(t *testing.T) {
 		{"burned, the former owner", 0, "mint:a sell:b burn", 'a', all},
 		{"burned, the grantee", 0, "mint:a grant:g1 burn", 'g', string(NotShared)},
 		{"granted after it was burned", 0, "mint:a burn grant:g1", 'g', string(NotShared)},
+
+		{"an account's grantee", 0, "share:ag14 mint:a", 'g', "1:" + both},
+		{"shared before the vehicle was bought", 0, "share:bg1 mint:a sell:b", 'g', "2:" + one},
+		{"shared by somebody else", 0, "mint:a share:bg14", 'g', string(NotShared)},
+		{"shared with somebody else", 0, "mint:a share:ah14", 'g', string(NotShared)},
+		{"both grants", 0, "mint:a share:ag4 grant:g1", 'g', "1:" + both},
+		{"shared until now", 0, "mint:a until60 share:ag1 +60 -", 'g', string(Expired)},
+		{"the account's share outlives the vehicle's grant", 0, "mint:a share:ag4 until60 grant:g1 +60 -", 'g', "1:" + four},
+		{"unshared", 0, "mint:a share:ag1 unshare:ag", 'g', string(NotShared)},
+		{"revoked on the vehicle, shared by the account", 0, "mint:a share:ag1 grant:g4 revoke:g", 'g', "1:" + one},
+		{"the seller's account", 0, "mint:a share:ag1 sell:b", 'g', string(NotShared)},
+		{"the seller's account, bought back", 0, "mint:a share:ag1 sell:b sell:a", 'g', "3:" + one},
+		{"a former owner is shared with", 0, "mint:a sell:b share:ba1", 'a', "1:all 2:" + one},
+		{"burned, the account's grantee", 0, "mint:a share:ag1 burn", 'g', string(NotShared)},
+		{"an account shares with itself", 0, "mint:a share:aa1", 'a', "o " + all},
+		{"shared, not final", 2, "mint:a - - share:ag1 -", 'g', string(NotFinal)},
+		{"shared, final", 2, "mint:a - - share:ag1 - -", 'g', "1:" + one},
+		{"unshared at once", 2, "mint:a - - share:ag1 - - unshare:ag", 'g', string(NotShared)},
+		{"the buyer's account before the purchase is final", 2, "mint:a share:bg1 - - sell:b", 'g', string(NotFinal)},
+		{"the buyer's account then", 2, "mint:a share:bg1 - - sell:b - -", 'g', "2:" + one},
+		{"the seller's account at once", 2, "mint:a share:ag1 - - sell:b", 'g', string(NotShared)},
 
 		{"final, not yet", 2, "mint:a - - grant:g1 -", 'g', string(NotFinal)},
 		{"final, now", 2, "mint:a - - grant:g1 - -", 'g', "1:" + one},
@@ -241,11 +271,18 @@ type past struct {
 	since  []uint64
 	burned bool
 	grants map[sayso.Address]op
+	shares map[[2]sayso.Address]op // by who shares and with whom
 }
 
 func (h *history) at(vehicle, block uint64) past {
-	p := past{grants: map[sayso.Address]op{}}
+	p := past{grants: map[sayso.Address]op{}, shares: map[[2]sayso.Address]op{}}
 	for _, o := range h.ops {
+		if strings.HasSuffix(o.kind, "share") && o.block <= block {
+			if delete(p.shares, [2]sayso.Address{o.from, o.who}); o.kind == "share" {
+				p.shares[[2]sayso.Address{o.from, o.who}] = o
+			}
+			continue
+		}
 		if o.vehicle != vehicle || o.block > block {
 			continue
 		}
@@ -277,11 +314,19 @@ func (h *history) expect(a sayso.Address, vehicle uint64) string {
 			v.Owner = i+1 == len(head.owners) && !head.burned
 		}
 	}
-	now, then := head.grants[a], final.grants[a]
-	if !v.Owner && !head.burned && len(head.owners) == len(final.owners) && h.now.Unix() < now.expires && h.now.Unix() < then.expires {
-		if set := now.set.And(then.set); !set.Empty() {
-			v.Rights = append(v.Rights, Right{uint32(len(head.owners)), set, false})
+	var set sayso.Permissions
+	add := func(now, then op) {
+		if h.now.Unix() < now.expires && h.now.Unix() < then.expires {
+			set = set.Or(now.set.And(then.set))
 		}
+	}
+	if n := len(head.owners); n > 0 && !v.Owner && !head.burned && n == len(final.owners) {
+		add(head.grants[a], final.grants[a])
+		by := [2]sayso.Address{head.owners[n-1], a}
+		add(head.shares[by], final.shares[by])
+	}
+	if !set.Empty() {
+		v.Rights = append(v.Rights, Right{uint32(len(head.owners)), set, false})
 	}
 	return text(v)
 }
@@ -293,6 +338,9 @@ func (h *history) change(t *rapid.T) op {
 	o := op{vehicle: uint64(rapid.IntRange(1, 2).Draw(t, "vehicle")), who: who(rapid.SampledFrom(letters).Draw(t, "who"))}
 	p := h.at(o.vehicle, h.head())
 	switch {
+	case rapid.IntRange(0, 4).Draw(t, "of an account") == 0:
+		o.kind = rapid.SampledFrom([]string{"share", "share", "unshare"}).Draw(t, "share")
+		o.from = who(rapid.SampledFrom(letters).Draw(t, "from"))
 	case len(p.owners) == 0:
 		o.kind = "mint"
 	case p.burned:
@@ -401,14 +449,24 @@ func (h *history) moved(t *rapid.T, before seen, o op) {
 	if h.confirmations > 0 {
 		before = seen{} // the block itself made earlier changes final
 	}
+	shares := h.at(o.vehicle, h.head()).shares
+	shared := func(a sayso.Address) bool { // whether somebody shares all it has with an account
+		return slices.ContainsFunc(letters, func(l byte) bool { _, ok := shares[[2]sayso.Address{who(l), a}]; return ok })
+	}
 	for k, was := range before {
 		now, same := h.decide(who(byte(k[0])), k[1]), who(byte(k[0])) == o.who && k[1] == o.vehicle
 		switch {
+		case o.kind == "unshare" && !within(now, was):
+			t.Fatalf("unshared and %c sees more: %q, before %q", rune(k[0]), text(now), text(was))
+		case strings.HasSuffix(o.kind, "share"):
+			if who(byte(k[0])) != o.who && text(now) != text(was) {
+				t.Fatalf("%s with another and %c sees %q, before %q", o.kind, rune(k[0]), text(now), text(was))
+			}
 		case o.kind == "grant" && !same && text(now) != text(was), k[1] != o.vehicle && text(now) != text(was):
 			t.Fatalf("%s to another and %c sees %q, before %q", o.kind, rune(k[0]), text(now), text(was))
 		case o.kind == "revoke" && !within(now, was), o.kind == "burn" && !within(now, was):
 			t.Fatalf("%s and %c sees more: %q, before %q", o.kind, rune(k[0]), text(now), text(was))
-		case o.kind == "sell" && who(byte(k[0])) != o.who && !within(now, was):
+		case o.kind == "sell" && who(byte(k[0])) != o.who && !shared(who(byte(k[0]))) && !within(now, was):
 			t.Fatalf("sold and %c sees more: %q, before %q", rune(k[0]), text(now), text(was))
 		}
 	}
@@ -416,7 +474,7 @@ func (h *history) moved(t *rapid.T, before seen, o op) {
 	if o.kind == "revoke" || o.kind == "sell" || o.kind == "burn" {
 		current := h.at(o.vehicle, h.head())
 		for _, l := range letters {
-			if o.kind == "revoke" && who(l) != o.who || who(l) == current.owners[len(current.owners)-1] {
+			if o.kind == "revoke" && who(l) != o.who || shared(who(l)) || who(l) == current.owners[len(current.owners)-1] {
 				continue
 			}
 			for _, r := range h.decide(who(l), o.vehicle).Rights {

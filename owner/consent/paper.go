@@ -40,46 +40,80 @@ type EventRight struct {
 	Limits  [][]document.Filter // and one of each of these too
 }
 
-// paper adds to a verdict what the document behind a grant gives besides the
-// record on chain. It counts if all of this holds:
+// matter is what a grant is about: a vehicle in an ownership, or everything of an
+// account, where the vehicle is 0.
+type matter struct {
+	vehicle uint64
+	grantor sayso.Address
+	epoch   uint32
+}
+
+// asset is how documents name it.
+func (m matter) asset(chain registry.ChainInfo) sayso.DID {
+	if m.vehicle == 0 {
+		return sayso.Account(chain.ID, m.grantor)
+	}
+	return sayso.NFT(chain.ID, chain.Vehicle, m.vehicle)
+}
+
+// form is the contract that templates for it name.
+func (m matter) form(chain registry.ChainInfo) sayso.Address {
+	if m.vehicle == 0 {
+		return sayso.Address{}
+	}
+	return chain.Vehicle
+}
+
+// paper adds to a verdict what the document behind the grant of a vehicle gives
+// besides the record on chain.
+func (v *Verdict) paper(s State, car *registry.Vehicle, who sayso.Address, now time.Time) sayso.Permissions {
+	g, ok := s.Grant(car.ID, who)
+	if !ok || car.Burned {
+		return sayso.Permissions{}
+	}
+	return v.written(s, matter{car.ID, car.Owner(), car.Epoch()}, &g, now)
+}
+
+// written adds what the document behind a grant gives. It counts if all of this
+// holds:
 //
 //   - The record points to it, in the final state and at the head, and has not
 //     expired.
-//   - It is signed by the present owner and made out to the caller.
+//   - It is signed by the grantor, of a vehicle the present owner, and made out to
+//     the caller.
 //   - Its time has come and has not passed, and so for each agreement.
-//   - It is about this vehicle, and so is every agreement that grants something.
+//   - It is about this vehicle or account, and so is every agreement that grants
+//     something.
 //   - Where it follows a template, it grants all of it; and the record names no
 //     other template.
-func (v *Verdict) paper(s State, car *registry.Vehicle, who sayso.Address, now time.Time) sayso.Permissions {
+func (v *Verdict) written(s State, m matter, g *registry.Grant, now time.Time) sayso.Permissions {
 	p, ok := s.(Papers)
 	if !ok {
-		return sayso.Permissions{}
-	}
-	g, ok := s.Grant(car.ID, who)
-	if !ok || car.Burned {
 		return sayso.Permissions{}
 	}
 	if _, ok := document.ParseSource(g.Source); !ok {
 		return sayso.Permissions{}
 	}
-	d, why := counts(s, p, car, &g, now)
+	d, why := counts(s, p, m, g, now)
 	if why != "" {
 		v.Paper = why
 		return sayso.Permissions{}
 	}
 	names, filters := agreed(d, now)
-	if !follows(s, p, d, &g, names) {
+	if !follows(s, p, m, d, g, names) {
 		v.Paper = NotTheForm
 		return sayso.Permissions{}
 	}
-	if len(filters) > 0 {
-		v.Events = append(v.Events, EventRight{Epoch: car.Epoch(), Allowed: filters})
+	if n := len(v.Events); len(filters) > 0 && n > 0 && v.Events[n-1].Epoch == m.epoch {
+		v.Events[n-1].Allowed = append(v.Events[n-1].Allowed, filters...)
+	} else if len(filters) > 0 {
+		v.Events = append(v.Events, EventRight{Epoch: m.epoch, Allowed: filters})
 	}
 	return permissions(names)
 }
 
 // counts finds the document of a grant, if it counts now.
-func counts(s State, p Papers, car *registry.Vehicle, g *registry.Grant, now time.Time) (*document.Document, Reason) {
+func counts(s State, p Papers, m matter, g *registry.Grant, now time.Time) (*document.Document, Reason) {
 	switch {
 	case now.Unix() >= g.Expires:
 		return nil, Expired
@@ -87,21 +121,17 @@ func counts(s State, p Papers, car *registry.Vehicle, g *registry.Grant, now tim
 		return nil, NotFinal
 	}
 	d, ok := p.Document(g.Source)
-	chain := p.Chain()
+	want := m.asset(p.Chain()).String()
 	here := func(asset string) bool {
 		did, err := sayso.ParseDID(asset)
-		if err != nil {
-			return false
-		}
-		id, ok := did.Is(chain.ID, chain.Vehicle)
-		return ok && id == car.ID
+		return err == nil && did.String() == want
 	}
 	switch {
 	case !ok:
 		return nil, NotHere
 	case d.Type != document.TypeGrant:
 		return nil, NotAGrant
-	case d.Grantor != car.Owner():
+	case d.Grantor != m.grantor:
 		return nil, NotTheOwners
 	case d.Grantee != g.Grantee:
 		return nil, NotTheCallers
@@ -149,7 +179,7 @@ func permissions(names []string) (set sayso.Permissions) {
 // follows says whether a document that names a template grants all that the
 // template does, which must stand on chain and be signed by whoever made it: a
 // template changes hands, and its text cannot be signed again.
-func follows(s State, p Papers, d *document.Document, g *registry.Grant, names []string) bool {
+func follows(s State, p Papers, m matter, d *document.Document, g *registry.Grant, names []string) bool {
 	if g.Template != "" && g.Template != d.Template {
 		return false
 	}
@@ -158,7 +188,8 @@ func follows(s State, p Papers, d *document.Document, g *registry.Grant, names [
 	}
 	chain := p.Chain()
 	t, ok := p.Template(d.Template)
-	if !ok || !t.Active || !s.Final(t.Block) || t.Asset != chain.Vehicle {
+	contract := m.form(chain)
+	if !ok || !t.Active || !s.Final(t.Block) || t.Asset != contract {
 		return false
 	}
 	form, ok := p.Document(t.Source())
@@ -169,7 +200,7 @@ func follows(s State, p Papers, d *document.Document, g *registry.Grant, names [
 		if !grants(a) {
 			continue
 		}
-		if did, err := sayso.ParseDID(a.Asset); err != nil || did.Method != sayso.MethodEthr || did.Chain != chain.ID || did.Address != chain.Vehicle {
+		if did, err := sayso.ParseDID(a.Asset); err != nil || did.Method != sayso.MethodEthr || did.Chain != chain.ID || did.Address != contract {
 			return false
 		}
 		for _, n := range a.Permissions {

@@ -57,8 +57,8 @@ type Vehicle struct {
 	jwt.Claims
 	Asset       string         `json:"asset"`
 	Permissions []string       `json:"permissions"`
-	Contract    string         `json:"contract_address"`
-	TokenID     string         `json:"token_id"`
+	Contract    string         `json:"contract_address,omitempty"` // of a vehicle, as its token id
+	TokenID     string         `json:"token_id,omitempty"`
 	Privileges  []int          `json:"privilege_ids"`
 	CloudEvents events         `json:"cloud_events"`
 	Grantee     sayso.Address  `json:"ethereum_address"`
@@ -154,8 +154,11 @@ func (i *Issuer) vehicleToken(d deal, now time.Time) (string, error) {
 			Issuer: i.URL, Subject: d.subject, Audience: d.audience,
 			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(VehicleTerm)),
 		},
-		Asset: d.asset.String(), Contract: d.asset.Address.Lower(), TokenID: d.asset.Token.String(), Grantee: d.grantee, Signer: d.signer,
+		Asset: d.asset.String(), Grantee: d.grantee, Signer: d.signer,
 		Permissions: []string{}, Privileges: []int{}, CloudEvents: events{eventFilters(d.events)},
+	}
+	if d.asset.Token != nil {
+		v.Contract, v.TokenID = d.asset.Address.Lower(), d.asset.Token.String()
 	}
 	for _, p := range d.set.List() {
 		v.Permissions = append(v.Permissions, p.String())

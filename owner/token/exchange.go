@@ -27,7 +27,7 @@ type Exchange struct {
 	Aliases []sayso.Address // contracts that published SDKs name instead of it
 	// Fetch gets the document behind a grant, where that is not here and would
 	// decide; nil where there is nowhere to get it from.
-	Fetch func(ctx context.Context, vehicle uint64, grantee sayso.Address)
+	Fetch func(ctx context.Context, asset sayso.DID, grantee sayso.Address)
 }
 
 // Body is the request: the newer asset and permissions, or the older contract,
@@ -119,17 +119,26 @@ func (x *Exchange) judge(ctx context.Context, caller *Developer, body Body, now 
 	if len(d.audience) > maxAudiences || slices.ContainsFunc(d.audience, func(a string) bool { return a == "" || strings.Contains(a, "*") }) {
 		return deal{}, sayso.Fail(sayso.Invalid, op, fmt.Sprintf("audience must be 1 to %d names without a *", maxAudiences))
 	}
-	verdict := consent.Decide(x.State, who, vehicle, now)
+	verdict := x.decide(who, vehicle, asset, now)
 	missing := want.without(verdict)
 	if x.Fetch != nil && !missing.empty() && (verdict.Paper == consent.NotHere || verdict.Paper == consent.NotTheForm) {
-		x.Fetch(ctx, vehicle, who)
-		verdict = consent.Decide(x.State, who, vehicle, now)
+		x.Fetch(ctx, asset, who)
+		verdict = x.decide(who, vehicle, asset, now)
 		missing = want.without(verdict)
 	}
 	if !missing.empty() {
 		return deal{}, refusal(who, asset, missing, verdict)
 	}
 	return d, nil
+}
+
+// decide says what somebody may see of a vehicle, or of everything that an account
+// has.
+func (x *Exchange) decide(who sayso.Address, vehicle uint64, asset sayso.DID, now time.Time) consent.Verdict {
+	if asset.Method == sayso.MethodEthr {
+		return consent.Account(x.State, who, asset.Address, now)
+	}
+	return consent.Decide(x.State, who, vehicle, now)
 }
 
 // without is what a verdict does not give.
@@ -187,7 +196,8 @@ func Speaks(s licences, account sayso.Address, signer *sayso.Address, now time.T
 	return ok && licence.Signs(*signer, now)
 }
 
-// asset finds the vehicle that is asked about, in either form.
+// asset finds the vehicle that is asked about, in either form, or the account,
+// whose vehicle is 0.
 func (x *Exchange) asset(body Body) (uint64, sayso.DID, error) {
 	const op = "token.Exchange"
 	if body.Asset != "" {
@@ -195,9 +205,12 @@ func (x *Exchange) asset(body Body) (uint64, sayso.DID, error) {
 		if err != nil {
 			return 0, d, sayso.Fail(sayso.Invalid, op, fmt.Sprintf("Invalid asset DID %q: %s", body.Asset, err))
 		}
+		if d.Method == sayso.MethodEthr && d.Chain == x.Chain && !d.Address.IsZero() {
+			return 0, d, nil
+		}
 		id, ok := x.vehicle(d)
 		if !ok {
-			return 0, d, sayso.Fail(sayso.Invalid, op, fmt.Sprintf("Invalid asset DID %q: not a vehicle of this node, whose vehicles are did:erc721:%d:%s:<token>", body.Asset, x.Chain, x.Vehicle))
+			return 0, d, sayso.Fail(sayso.Invalid, op, fmt.Sprintf("Invalid asset DID %q: not a vehicle or an account of this node, whose vehicles are did:erc721:%d:%s:<token>", body.Asset, x.Chain, x.Vehicle))
 		}
 		return id, sayso.NFT(x.Chain, x.Vehicle, id), nil
 	}
@@ -302,6 +315,9 @@ func refusal(who sayso.Address, asset sayso.DID, missing asked, v consent.Verdic
 		r.Reason += "; " + string(v.Paper)
 	}
 	r.Ask = fmt.Sprintf("sayso grant --vehicle %s --to %s", asset.Token, who)
+	if asset.Token == nil {
+		r.Ask = fmt.Sprintf("sayso grant --account --to %s", who)
+	}
 	if len(names) > 0 {
 		r.Ask += " --permissions " + strings.Join(short, ",")
 	}

@@ -54,7 +54,12 @@ func TestExchange(t *testing.T) {
 		{"another chain", fmt.Sprintf(`{"asset":"did:erc721:1:%s:41","privileges":[1]}`, testChain.Vehicle), 400, "Invalid asset DID"},
 		{"another contract", `{"asset":"` + sayso.NFT(testChain.ID, testChain.AftermarketDevice, 41).String() + `","privileges":[1]}`, 400, "Invalid asset DID"},
 		{"another contract, old form", `{"nftContractAddress":"` + testChain.AftermarketDevice.String() + `","tokenId":41,"privileges":[1]}`, 400, "Invalid NFT contract address"},
-		{"an account", fmt.Sprintf(`{"asset":"did:ethr:%d:%s","privileges":[1]}`, testChain.ID, licence), 400, "Invalid asset DID"},
+		{"an account that shares all it has", fmt.Sprintf(`{"asset":"did:ethr:%d:%s","privileges":[1]}`, testChain.ID, account("sharer")), 200, fmt.Sprintf(`{"asset":"did:ethr:%d:%s","aud"`, testChain.ID, account("sharer"))},
+		{"an account that shares something else", fmt.Sprintf(`{"asset":"did:ethr:%d:%s","privileges":[1,4]}`, testChain.ID, account("sharer")), 403, "lacks permissions [privilege:GetLocationHistory]"},
+		{"an account that shared until now", fmt.Sprintf(`{"asset":"did:ethr:%d:%s","privileges":[1]}`, testChain.ID, account("expired")), 403, "lacks permissions [privilege:GetNonLocationHistory]"},
+		{"an account that shares nothing", fmt.Sprintf(`{"asset":"did:ethr:%d:%s","privileges":[1]}`, testChain.ID, account("anna")), 403, "lacks permissions"},
+		{"an account of another chain", fmt.Sprintf(`{"asset":"did:ethr:1:%s","privileges":[1]}`, account("sharer")), 400, "Invalid asset DID"},
+		{"the account of nobody", fmt.Sprintf(`{"asset":"did:ethr:%d:%s","privileges":[1]}`, testChain.ID, sayso.Address{}), 400, "Invalid asset DID"},
 		{"no DID", `{"asset":"41","privileges":[1]}`, 400, "Invalid asset DID"},
 		{"a token over 64 bits", fmt.Sprintf(`{"asset":"did:erc721:%d:%s:18446744073709551657","privileges":[1]}`, testChain.ID, testChain.Vehicle), 400, "Invalid asset DID"},
 		{"a token over 64 bits, old form", `{"nftContractAddress":"` + testChain.Vehicle.String() + `","tokenId":18446744073709551657,"privileges":[1]}`, 400, "Invalid token id"},
@@ -81,6 +86,24 @@ func TestExchange(t *testing.T) {
 					t.Errorf("%s, want %s", claims, c.want)
 				}
 			})
+		}
+	}
+}
+
+// A token for an account names no vehicle, and an account needs nobody's grant for
+// its own.
+func TestAccountClaims(t *testing.T) {
+	w := newWorld(t)
+	for name, at := range map[string]sayso.Address{"frank": account("frank"), "frank too": account("sharer")} {
+		raw, _ := w.exchange(w.access(person("frank")), fmt.Sprintf(`{"asset":"did:ethr:%d:%s","privileges":[1]}`, testChain.ID, at)).body["token"].(string)
+		if raw == "" {
+			t.Fatalf("%s gets no token", name)
+		}
+		c := part(t, raw, 1)
+		for _, absent := range []string{"token_id", "contract_address"} {
+			if _, there := c[absent]; there {
+				t.Errorf("%s: %v", absent, c[absent])
+			}
 		}
 	}
 }

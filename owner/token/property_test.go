@@ -60,6 +60,10 @@ func (f *facts) DeviceByAddress(sayso.Address) (d registry.Device, ok bool)  { r
 func (f *facts) Vehicle(id uint64) (registry.Vehicle, bool)                  { return f.vehicle, id == f.vehicle.ID }
 func (f *facts) Final(block uint64) bool                                     { return block < 10 || f.final }
 func (f *facts) Fresh(time.Time) bool                                        { return true }
+func (f *facts) AccountGrant(_, _ sayso.Address) (registry.Grant, bool) {
+	return registry.Grant{}, false
+}
+
 func (f *facts) Grant(v uint64, to sayso.Address) (registry.Grant, bool) {
 	if f.grant == nil || v != f.grant.Vehicle || to != f.grant.Grantee {
 		return registry.Grant{}, false

@@ -29,6 +29,7 @@ type State interface {
 	DeviceByAddress(sayso.Address) (registry.Device, bool)
 	Vehicle(id uint64) (registry.Vehicle, bool)
 	Grant(vehicle uint64, grantee sayso.Address) (registry.Grant, bool)
+	AccountGrant(grantor, grantee sayso.Address) (registry.Grant, bool)
 	Final(block uint64) bool
 	Fresh(now time.Time) bool
 }

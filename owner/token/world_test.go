@@ -125,6 +125,8 @@ func (w *world) settle(tx *registry.Tx) {
 	tx.PutDevice(registry.Device{ID: 5, Address: account("device"), Pairings: []registry.Pairing{{Vehicle: ownerID, From: noon.Unix() - 1000}}})
 	for _, to := range []sayso.Address{licence, ended, account("frank")} {
 		tx.PutGrant(registry.Grant{Vehicle: ownerID, Grantee: to, Block: tx.Block.Number, Right: registry.Right{Permissions: fmt.Sprintf("0x%x", shared.Bits()), Expires: registry.Forever}})
+		tx.PutShare(registry.Grant{Asset: account("sharer"), Grantee: to, Block: tx.Block.Number, Right: registry.Right{Permissions: "0xc", Expires: registry.Forever}})
+		tx.PutShare(registry.Grant{Asset: account("expired"), Grantee: to, Block: tx.Block.Number, Right: registry.Right{Permissions: "0xc", Expires: noon.Unix()}})
 	}
 }
 

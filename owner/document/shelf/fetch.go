@@ -15,16 +15,30 @@ const patience = 30 * time.Second
 // maxTries bounds how many fetches and failures are remembered.
 const maxTries = 1024
 
-// Fetch gets what the record of a vehicle for a grantee points to, and the
-// template that it follows, where they are not here and there is a gateway. It
-// returns when they are here or cannot be had for now; which of both, a decision
-// shows.
-func (s *Shelf) Fetch(ctx context.Context, vehicle uint64, grantee sayso.Address) {
-	g, ok := s.cfg.Registry.Grant(vehicle, grantee)
-	if s.gateway == nil || !ok {
+// Fetch gets what the records of a vehicle or of an account for a grantee point
+// to, and the templates that they follow, where they are not here and there is a
+// gateway. It returns when they are here or cannot be had for now; which of both,
+// a decision shows.
+func (s *Shelf) Fetch(ctx context.Context, asset sayso.DID, grantee sayso.Address) {
+	if s.gateway == nil {
 		return
 	}
-	d, ok := s.bring(ctx, g.Source)
+	grantor := asset.Address
+	if asset.Token != nil {
+		if g, ok := s.cfg.Registry.Grant(asset.Token.Uint64(), grantee); ok {
+			s.fetchOf(ctx, g.Source)
+		}
+		v, _ := s.cfg.Registry.Vehicle(asset.Token.Uint64())
+		grantor = v.Owner()
+	}
+	if g, ok := s.cfg.Registry.AccountGrant(grantor, grantee); ok {
+		s.fetchOf(ctx, g.Source)
+	}
+}
+
+// fetchOf gets a document and the template that it follows.
+func (s *Shelf) fetchOf(ctx context.Context, source string) {
+	d, ok := s.bring(ctx, source)
 	if !ok || d.Template == "" {
 		return
 	}
