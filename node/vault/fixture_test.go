@@ -28,28 +28,7 @@ func TestFormatOneStaysReadable(t *testing.T) {
 	if *update {
 		writeFixture(t)
 	}
-	fs := vfs.NewMem()
-	err := filepath.WalkDir(fixture, func(name string, e os.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(fixture, name)
-		if err != nil {
-			return err
-		}
-		into := "data/vault/" + filepath.ToSlash(rel)
-		if err := fs.MkdirAll(fs.PathDir(into), 0o700); err != nil {
-			return err
-		}
-		writeFile(t, fs, into, b)
-		return nil
-	})
-	check(t, err)
-	v := open(t, config(t, fs))
+	v := open(t, config(t, openFixture(t, fixture)))
 	if got := brief(scan(t, v, view(7, 1, 2), nil, 0, ever)); got != fixtureRows {
 		t.Errorf("rows %s", got)
 	}
@@ -70,6 +49,33 @@ func TestFormatOneStaysReadable(t *testing.T) {
 	check(t, v.Close())
 }
 
+// openFixture copies a fixture into memory.
+func openFixture(t *testing.T, dir string) vfs.FS {
+	t.Helper()
+	fs := vfs.NewMem()
+	err := filepath.WalkDir(dir, func(name string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		into := "data/vault/" + filepath.ToSlash(rel)
+		if err := fs.MkdirAll(fs.PathDir(into), 0o700); err != nil {
+			return err
+		}
+		writeFile(t, fs, into, b)
+		return nil
+	})
+	check(t, err)
+	return fs
+}
+
 func writeFixture(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	cfg := config(t, fs)
@@ -86,12 +92,16 @@ func writeFixture(t *testing.T) {
 	newMsg(7, 2, 1, "d").number(5, 2, start+hour, 2).keep(t, v)
 	killed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 0, RNG: rand.New(rand.NewPCG(1, 1))})
 	check(t, v.Close())
-	check(t, os.RemoveAll(fixture))
-	eachFile(t, killed, "data/vault", func(name string, content []byte) {
+	saveFixture(t, killed, fixture)
+}
+
+func saveFixture(t *testing.T, fs vfs.FS, dir string) {
+	check(t, os.RemoveAll(dir))
+	eachFile(t, fs, "data/vault", func(name string, content []byte) {
 		if strings.HasSuffix(name, "lock") || strings.HasSuffix(name, "LOCK") {
 			return
 		}
-		into := filepath.Join(fixture, filepath.FromSlash(strings.TrimPrefix(name, "data/vault/")))
+		into := filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(name, "data/vault/")))
 		check(t, os.MkdirAll(filepath.Dir(into), 0o755))
 		check(t, os.WriteFile(into, content, 0o644))
 	})
