@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"sayso/bench/iot"
 	"sayso/internal/rootkey"
@@ -41,10 +42,16 @@ func (p *vaultPeer) version() string {
 	return strings.TrimSpace(string(out))
 }
 
+// settle packs what the packer has not got to yet, and merges.
 func (p *vaultPeer) settle(ctx context.Context) error {
-	_, _, err := p.Engine.Compact(ctx)
-	if err != nil {
+	if err := p.Engine.Pack(ctx); err != nil {
 		return err
+	}
+	if _, _, err := p.Engine.Compact(ctx); err != nil {
+		return err
+	}
+	for last := uint64(0); last != p.Engine.Stats().DiskBytes; time.Sleep(time.Second) { // files that were merged go in the background
+		last = p.Engine.Stats().DiskBytes
 	}
 	f, err := p.Engine.Stat(ctx, nil)
 	p.bytes = f.Bytes
