@@ -82,7 +82,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Config: cfg, Log: log, fatal: make(chan error, 1)}
-	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.listenPorts, n.listenPorts, n.folders, n.openChain, n.openRegistry, n.openVault, n.openOperator, n.openDocuments, n.openErasures, n.openDoors, n.openPorts} {
+	for _, step := range []func(context.Context) error{n.listen, n.listenMQTT, n.listenPorts, n.folders, n.openChain, n.openRegistry, n.openVault, n.openOperator, n.openDocuments, n.openErasures, n.openDoors, n.openPorts} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
@@ -196,7 +196,6 @@ func (n *Node) Run(ctx context.Context) error {
 	go n.Vault.Scrub(ctx, scrubPause, scrubEvery)
 	n.lane = express.New(n.listener, door.Path, n.server.Handler, n.Log)
 	go func() { done <- ignore(n.server.Serve(n.lane), http.ErrServerClosed) }()
-	n.servePorts(done)
 	n.servePorts(done)
 	var chainEnded <-chan struct{}
 	if n.own != nil {
