@@ -97,6 +97,9 @@ type bucketing struct {
 	base     int64 // number of the first interval in cells
 	runs     []run
 	spans    []spanOf
+	have     decoded
+	plain    []int
+	kept     []float64
 	out      Bucket
 	yield    func(*Bucket) bool
 	stopped  bool
@@ -144,6 +147,7 @@ func (b *bucketing) number(t sayso.Instant) int64 { return int64((t - b.from) / 
 
 // span takes in what the walkers have of [from, to).
 func (b *bucketing) span(ws []*walker, from, to sayso.Instant) (bool, error) {
+	b.have = decoded{}
 	b.open(b.number(from), b.number(to-1))
 	if b.stopped {
 		return false, nil
@@ -347,15 +351,60 @@ func (b *bucketing) coarse(interval int64, cols []int, s *stat) {
 
 // values takes in the values of a column within [from, to).
 func (b *bucketing) values(run *run, cols []int, from, to sayso.Instant) error {
-	w, c, col := run.w, run.c, run.col
-	if col.kind != sayso.Number {
+	if run.col.kind != sayso.Number {
 		return b.others(run, cols, from, to)
 	}
+	if err := b.decode(run); err != nil {
+		return err
+	}
+	b.cut(b.have.times, from, to)
+	plain, need := b.plain[:0], 0
+	for _, col := range cols {
+		if c := &b.cols[col]; c.Keep == nil && rollable(c.Agg) {
+			plain, need = append(plain, col), need|needs(c.Agg)
+		} else if rollable(c.Agg) {
+			b.filtered(col)
+		} else {
+			b.each(col)
+		}
+	}
+	if b.plain = plain; len(plain) == 0 {
+		return nil
+	}
+	for _, sp := range b.spans {
+		var st stat
+		if b.have.whole {
+			st = statOfWhole(run.w.r.whole[sp.low:sp.high], b.have.scale, need)
+		} else {
+			st = statOf(run.w.r.numbers[sp.low:sp.high])
+		}
+		b.coarse(sp.interval, plain, &st)
+	}
+	return nil
+}
+
+// decoded says which numbers are in the room of the reader: as whole ones, or as
+// they are.
+type decoded struct {
+	r     *Reader
+	col   *chunkColumn
+	times []int64
+	scale float64
+	whole bool
+	plain bool // as they are
+}
+
+// decode reads the numbers of a column, if they are not the ones at hand.
+func (b *bucketing) decode(run *run) error {
+	w, c, col := run.w, run.c, run.col
+	if b.have.col == col {
+		return nil
+	}
+	b.have = decoded{}
 	packed, s, err := w.data(b.ctx, c, col)
 	if err != nil {
 		return err
 	}
-	times := c.timesOf(s)
 	w.r.whole = slices.Grow(w.r.whole[:0], col.n)[:col.n]
 	scale, rest, whole, err := column.Scaled(w.r.whole, packed)
 	if err == nil && !whole {
@@ -365,32 +414,52 @@ func (b *bucketing) values(run *run, cols []int, from, to sayso.Instant) error {
 	if err != nil || len(rest) != 0 {
 		return errShort
 	}
-	b.cut(times, from, to)
-	need := b.needs(cols)
-	for _, sp := range b.spans {
-		if need == needValues {
-			for i := sp.low; i < sp.high; i++ {
-				v := sayso.NumberValue(0)
-				if whole {
-					v.Number = float64(w.r.whole[i]) / scale
-				} else {
-					v.Number = w.r.numbers[i]
-				}
-				for _, col := range cols {
-					b.value(sp.interval, col, &v)
-				}
-			}
-			continue
-		}
-		var st stat
-		if whole {
-			st = statOfWhole(w.r.whole[sp.low:sp.high], scale, need)
-		} else {
-			st = statOf(w.r.numbers[sp.low:sp.high])
-		}
-		b.coarse(sp.interval, cols, &st)
-	}
+	b.have = decoded{r: w.r, col: col, times: c.timesOf(s), scale: scale, whole: whole, plain: !whole}
 	return nil
+}
+
+// numbers gives the numbers at hand as they are.
+func (b *bucketing) numbers() []float64 {
+	h, r := &b.have, b.have.r
+	if !h.plain {
+		r.numbers = slices.Grow(r.numbers[:0], len(r.whole))[:len(r.whole)]
+		for i, m := range r.whole {
+			r.numbers[i] = float64(m) / h.scale
+		}
+		h.plain = true
+	}
+	return r.numbers
+}
+
+// filtered takes in the numbers at hand that a column keeps.
+func (b *bucketing) filtered(col int) {
+	numbers, keep := b.numbers(), b.cols[col].Keep
+	for _, sp := range b.spans {
+		kept := b.kept[:0]
+		for _, f := range numbers[sp.low:sp.high] {
+			if keep(sayso.NumberValue(f)) {
+				kept = append(kept, f)
+			}
+		}
+		if b.kept = kept; len(kept) > 0 {
+			st := statOf(kept)
+			b.cell(sp.interval, col).merge(b.cols[col].Agg, &st)
+		}
+	}
+}
+
+// each takes in the numbers at hand one by one.
+func (b *bucketing) each(col int) {
+	if !takes(b.cols[col].Agg, sayso.Number) {
+		return
+	}
+	numbers := b.numbers()
+	for _, sp := range b.spans {
+		for _, f := range numbers[sp.low:sp.high] {
+			v := sayso.NumberValue(f)
+			b.value(sp.interval, col, &v)
+		}
+	}
 }
 
 // others takes in texts or positions.

@@ -33,26 +33,20 @@ func rollable(a Agg) bool {
 	return false
 }
 
-// What aggregations need of a stretch of numbers.
+// What aggregations need of a stretch of numbers, beside its count and ends.
 const (
-	needEnds   = 0
-	needSum    = 1
-	needRange  = 2
-	needValues = 4 // each by itself
+	needSum   = 1
+	needRange = 2
 )
 
-func (b *bucketing) needs(cols []int) (need int) {
-	for _, i := range cols {
-		switch c := &b.cols[i]; {
-		case c.Keep != nil || !rollable(c.Agg):
-			return needValues
-		case c.Agg == Avg || c.Agg == Sum:
-			need |= needSum
-		case c.Agg == Min || c.Agg == Max:
-			need |= needRange
-		}
+func needs(a Agg) int {
+	switch a {
+	case Avg, Sum:
+		return needSum
+	case Min, Max:
+		return needRange
 	}
-	return need
+	return 0
 }
 
 // statOfWhole sums up numbers that are whole ones by a scale.

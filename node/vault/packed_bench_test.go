@@ -241,6 +241,11 @@ func benchFleet(b *testing.B, v *Vault) {
 		err = r.EachBucket(ctx, w, []Column{{Signal: 4, Agg: Avg}}, benchStart, day, hour/6, func(b *Bucket) bool { s += b.Values[0].Number; return true })
 		return s, err
 	})
+	across("200=day-kept", func(ctx context.Context, r *Reader, w View) (s float64, err error) {
+		cols := []Column{{Signal: 10, Agg: Count}, {Signal: 10, Agg: Count, Keep: func(v sayso.Value) bool { return v.Number == 0 }}}
+		err = r.EachBucket(ctx, w, cols, benchStart, day, hour/6, func(b *Bucket) bool { s += b.Values[1].Number; return true })
+		return s, err
+	})
 	across("200=day-frames", func(ctx context.Context, r *Reader, w View) (s float64, err error) {
 		err = r.Frames(ctx, w, []sayso.SignalID{4, 7}, benchStart, day, func(f *Frame) bool {
 			for i, speed := range f.Values[0] {
