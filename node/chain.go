@@ -104,6 +104,13 @@ func (n *Node) ChainURL() string {
 // chain they are deployed at the first start.
 func (n *Node) contracts(ctx context.Context) (registry.ChainInfo, error) {
 	path := n.Config.Contracts
+	if n.Config.Network != "" {
+		known, err := follow.NetworkNamed(n.Config.Network)
+		if err != nil {
+			return known.Chain, err
+		}
+		return known.Chain, n.isChain(ctx, known.Chain.ID, "--network "+n.Config.Network)
+	}
 	if n.Config.ownChain() {
 		path = filepath.Join(n.Config.Data, "contracts.json")
 	}
@@ -118,17 +125,31 @@ func (n *Node) contracts(ctx context.Context) (registry.ChainInfo, error) {
 	if err := json.Unmarshal(body, &info); err != nil {
 		return info, fmt.Errorf("%s: %w", path, err)
 	}
+	return info, n.isChain(ctx, info.ID, path)
+}
+
+// isChain checks that the chain is the one that contracts are on.
+func (n *Node) isChain(ctx context.Context, want uint64, contracts string) error {
 	id, err := n.Client.ChainID(ctx)
 	if _, missing := os.Stat(n.registryFile()); err != nil && missing == nil {
-		return info, nil // the follower checks it when the chain is back
+		return nil // the follower checks it when the chain is back
 	}
 	if err != nil {
-		return info, err
+		return err
 	}
-	if !id.IsUint64() || id.Uint64() != info.ID {
-		return info, fmt.Errorf("%s is for chain %d, but %s is chain %s", path, info.ID, n.Client.Name(), id)
+	if !id.IsUint64() || id.Uint64() != want {
+		return fmt.Errorf("%s is for chain %d, but %s is chain %s: look at --rpc", contracts, want, n.Client.Name(), id)
 	}
-	return info, nil
+	return nil
+}
+
+// confirmations is how many blocks lie on top of one that is final.
+func (n *Node) confirmations() uint64 {
+	if n.Config.Confirmations == 0 && n.Config.Network != "" {
+		known, _ := follow.NetworkNamed(n.Config.Network) // there is one: the settings are checked
+		return known.Confirmations
+	}
+	return n.Config.Confirmations
 }
 
 func (n *Node) deploy(ctx context.Context, path string) (registry.ChainInfo, error) {
@@ -140,7 +161,8 @@ func (n *Node) deploy(ctx context.Context, path string) (registry.ChainInfo, err
 		ID: n.own.ChainID(), Registry: sayso.Address(at.Registry), Vehicle: sayso.Address(at.Vehicle),
 		Manufacturer: sayso.Address(at.Manufacturer), AftermarketDevice: sayso.Address(at.AftermarketDevice),
 		Grants: sayso.Address(at.Grants), DevLicense: sayso.Address(at.DevLicense), Templates: sayso.Address(at.Templates),
-		Accounts: sayso.Address(at.Accounts),
+		Accounts: sayso.Address(at.Accounts), SyntheticDevice: sayso.Address(at.SyntheticDevice),
+		Connections: sayso.Address(at.Connections), StorageNodes: sayso.Address(at.StorageNodes),
 	}
 	body, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {

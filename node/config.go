@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sayso/owner/registry"
+	"sayso/protocol/follow"
 )
 
 // Config holds every setting of a node. The names are those of the flags; the
@@ -22,9 +23,10 @@ type Config struct {
 	URL  string `help:"URL by which others reach this node [http://<http>]." name:"url"`
 
 	RPC           string        `help:"JSON-RPC URL of the chain to follow, or several with commas between them, of which two must agree; without it the node runs a chain of its own." name:"rpc"`
-	Contracts     string        `help:"JSON file of the contract addresses on that chain." type:"path"`
+	Network       string        `help:"Network on that chain whose contracts are known: polygon or amoy, on which DIMO is."`
+	Contracts     string        `help:"JSON file of the contract addresses on that chain, in place of --network." type:"path"`
 	StartBlock    uint64        `help:"First block to index on that chain [0: the one in which the contracts appeared]." default:"0"`
-	Confirmations uint64        `help:"Blocks on top of a grant before it counts." default:"0"`
+	Confirmations uint64        `help:"Blocks on top of a grant before it counts [0, or as many as the --network waits for]." default:"0"`
 	ChainListen   string        `help:"Address to answer JSON-RPC of the node's own chain on." default:"127.0.0.1:8545"`
 	Heartbeat     time.Duration `help:"Longest time between blocks of the node's own chain." default:"15s"`
 
@@ -75,8 +77,17 @@ func (c Config) check() error {
 	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 		return fmt.Errorf("--http %s: %w; an example: localhost:8480", c.HTTP, err)
 	}
-	if !c.ownChain() && c.Contracts == "" {
-		return fmt.Errorf("--rpc %s needs --contracts FILE: a JSON object with the members id, registry, vehicle, manufacturer, aftermarketDevice, grants, devLicense", c.RPC)
+	switch {
+	case c.Network != "" && c.Contracts != "":
+		return fmt.Errorf("--network %s and --contracts %s: give one of them", c.Network, c.Contracts)
+	case c.Network != "" && c.ownChain():
+		return fmt.Errorf("--network %s needs --rpc URL: a node of its chain", c.Network)
+	case c.Network != "":
+		if _, err := follow.NetworkNamed(c.Network); err != nil {
+			return fmt.Errorf("--network: %w", err)
+		}
+	case !c.ownChain() && c.Contracts == "":
+		return fmt.Errorf("--rpc %s needs --network polygon, or --contracts FILE: a JSON object with the members id, registry, vehicle, manufacturer, aftermarketDevice, grants, devLicense", c.RPC)
 	}
 	if c.Confirmations > registry.Depth {
 		return fmt.Errorf("--confirmations %d: at most %d", c.Confirmations, registry.Depth)

@@ -131,7 +131,7 @@ func (n *Node) openRegistry(ctx context.Context) error {
 		return err
 	}
 	n.Registry, err = registry.Open(registry.Config{
-		Path: n.registryFile(), Chain: info, Confirmations: n.Config.Confirmations,
+		Path: n.registryFile(), Chain: info, Confirmations: n.confirmations(),
 	})
 	if err != nil {
 		return err
