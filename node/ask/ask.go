@@ -84,6 +84,11 @@ const hidden = `extend type Query { SignalsLatest(tokenID: Int!): SignalCollecti
 
 // New builds the handler of a dialect.
 func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
+	_, s, err := build(cfg, d)
+	return s, err
+}
+
+func build(cfg Config, d catalogue.Dialect) (*answers, *graphql.Server, error) {
 	a := &answers{Config: cfg, dialect: d, raw: &fetch.Reader{Vault: cfg.Vault, Chain: cfg.Chain, Devices: cfg.Devices, Link: cfg.Link}}
 	types := map[string]graphql.Fields{
 		"Query":                   a.query(),
@@ -112,7 +117,7 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 		}
 	}
 	if a.fix == nil {
-		return nil, errors.New("the catalogue has no position")
+		return nil, nil, errors.New("the catalogue has no position")
 	}
 	config := graphql.Config{
 		SDL:       cfg.Catalogue.SDL(d),
@@ -138,12 +143,12 @@ func New(cfg Config, d catalogue.Dialect) (*graphql.Server, error) {
 	}
 	s, err := graphql.New(config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := a.bind(s.Schema()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s, a.parts()
+	return a, s, a.parts()
 }
 
 func (a *answers) query() graphql.Fields {

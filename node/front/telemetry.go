@@ -25,6 +25,9 @@ func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token
 		}
 		f.Handle(path, server)
 	}
+	if err := f.rest(cfg); err != nil {
+		return err
+	}
 	return f.fetch(cat, tokens, gate)
 }
 
