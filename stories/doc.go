@@ -54,6 +54,8 @@
 //	                        look for texts and numbers in every file of a folder, in every form that they may have;
 //	                        ! wants that they are found
 //	quit FILE               end the node with SIGQUIT and keep what it says of its goroutines
+//	requests FOLDER OWNER DEVICE
+//	                        send the samples of a folder as the device, and compare what the owner reads
 //	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //
 // Stories run side by side, as many as there are CPUs (go test -parallel).

@@ -106,7 +106,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "http": (*story).request,
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
 		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill, "anvil": (*story).anvil,
-		"helps": (*story).helps, "letter": (*story).letter, "flood": (*story).flood, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive,
+		"helps": (*story).helps, "letter": (*story).letter, "flood": (*story).flood, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive, "requests": (*story).requests,
 		"backup": (*story).backup, "canaries": (*story).canaries, "quit": (*story).quit,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
