@@ -159,18 +159,7 @@ func (n *naive) named(rows [][]string, e object) {
 		case "powertrain":
 			word(signal, map[bool]string{true: "ELECTRIC", false: "COMBUSTION"}[text == "Electric"])
 		case "list":
-			codes := []string{}
-			for _, c := range strings.Split(text, ",") {
-				if c = strings.TrimSpace(c); c != "" {
-					codes = append(codes, c)
-				}
-			}
-			var out strings.Builder
-			enc := json.NewEncoder(&out)
-			enc.SetEscapeHTML(false)
-			if err := enc.Encode(codes); err == nil {
-				word(signal, escapes.Replace(strings.TrimSpace(out.String())))
-			}
+			word(signal, codeList(text))
 		case "latitude":
 			half(message.Latitude)
 		case "longitude":
@@ -179,6 +168,23 @@ func (n *naive) named(rows [][]string, e object) {
 			half(message.HDOP)
 		}
 	}
+}
+
+// codeList writes the parts between commas as a JSON list.
+func codeList(text string) string {
+	codes := []string{}
+	for _, c := range strings.Split(text, ",") {
+		if c = strings.TrimSpace(c); c != "" {
+			codes = append(codes, c)
+		}
+	}
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(codes) != nil {
+		return ""
+	}
+	return escapes.Replace(strings.TrimSpace(out.String()))
 }
 
 // escapes undoes what encoding/json escapes without need.
