@@ -29,17 +29,18 @@ var faults = [...]struct {
 	name, code string
 	status     int
 	exit       int
+	rpc        uint32
 }{
-	Internal:     {"internal", "INTERNAL_SERVER_ERROR", http.StatusInternalServerError, 1},
-	Invalid:      {"invalid", "BAD_REQUEST", http.StatusBadRequest, 2},
-	Unauthorized: {"unauthorized", "UNAUTHORIZED", http.StatusUnauthorized, 3},
-	Denied:       {"denied", "FORBIDDEN", http.StatusForbidden, 4},
-	NotFound:     {"not_found", "NOT_FOUND", http.StatusNotFound, 5},
-	Conflict:     {"conflict", "CONFLICT", http.StatusConflict, 6},
-	TooLarge:     {"too_large", "TOO_LARGE", http.StatusRequestEntityTooLarge, 7},
-	Busy:         {"busy", "SERVICE_UNAVAILABLE", http.StatusServiceUnavailable, 8},
-	Full:         {"full", "INSUFFICIENT_STORAGE", http.StatusInsufficientStorage, 9},
-	Cancelled:    {"cancelled", "REQUEST_CANCELED", 499, 10},
+	Internal:     {"internal", "INTERNAL_SERVER_ERROR", http.StatusInternalServerError, 1, 13},
+	Invalid:      {"invalid", "BAD_REQUEST", http.StatusBadRequest, 2, 3},
+	Unauthorized: {"unauthorized", "UNAUTHORIZED", http.StatusUnauthorized, 3, 16},
+	Denied:       {"denied", "FORBIDDEN", http.StatusForbidden, 4, 7},
+	NotFound:     {"not_found", "NOT_FOUND", http.StatusNotFound, 5, 5},
+	Conflict:     {"conflict", "CONFLICT", http.StatusConflict, 6, 6},
+	TooLarge:     {"too_large", "TOO_LARGE", http.StatusRequestEntityTooLarge, 7, 8},
+	Busy:         {"busy", "SERVICE_UNAVAILABLE", http.StatusServiceUnavailable, 8, 14},
+	Full:         {"full", "INSUFFICIENT_STORAGE", http.StatusInsufficientStorage, 9, 8},
+	Cancelled:    {"cancelled", "REQUEST_CANCELED", 499, 10, 1},
 }
 
 // String is the metric label, such as not_found.
@@ -50,6 +51,9 @@ func (f Fault) Status() int { return faults[f].status }
 
 // Code is the GraphQL extensions code.
 func (f Fault) Code() string { return faults[f].code }
+
+// RPC is the status code of gRPC.
+func (f Fault) RPC() uint32 { return faults[f].rpc }
 
 // Exit is the exit code of a command that ends with it.
 func (f Fault) Exit() int { return faults[f].exit }

@@ -41,7 +41,11 @@ func (n *Node) openDoors(context.Context) error {
 	f.Handle("GET /metrics", n.metrics)
 	f.Handle("/", http.HandlerFunc(n.serveRest))
 
+	both := new(http.Protocols) // gRPC comes in clear HTTP/2
+	both.SetHTTP1(true)
+	both.SetUnencryptedHTTP2(true)
 	n.server = &http.Server{
+		Protocols:         both,
 		Handler:           f,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,

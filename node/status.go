@@ -68,6 +68,10 @@ const paths = `POST /v1/devices/events            devices send cloud events
 POST /identity/query               who is who (GraphQL, no token)
 POST /query                        a vehicle's data by DID (GraphQL, vehicle token)
 POST /telemetry/query              the same by token id
+POST /fetch/query                  cloud events as they were received (GraphQL, vehicle token)
+POST /grpc.FetchService/           the same in gRPC, clear HTTP/2
+POST /v2/attestation/              have the node attest what it knows (vehicle token)
+GET  /.well-known/did.json         the key that it attests with
 POST /auth/web3/generate_challenge sign in: ask for a challenge
 POST /auth/web3/submit_challenge   sign in: hand back the signature
 POST /v1/tokens/exchange           a developer token for a vehicle token

@@ -59,7 +59,7 @@ var floors = []struct {
 	{"sayso/sim", []string{"sayso", "sayso/internal/clock", "sayso/client/device"}},
 	{"sayso/node/vault", []string{"sayso", "sayso/internal/", "sayso/car/catalogue"}},
 	{"sayso/node/vault/naive", []string{"sayso", "sayso/internal/clock", "sayso/node/vault"}},
-	{"sayso/node/ask", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/car/definition", "sayso/owner/", "sayso/node/vault", "sayso/node/ask"}},
+	{"sayso/node/ask", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/car/dialect", "sayso/car/door", "sayso/car/definition", "sayso/owner/", "sayso/node/vault", "sayso/node/ask"}},
 	{"sayso/node/backup", []string{"sayso", "sayso/internal/"}},
 	{"sayso/node/erasure", []string{"sayso", "sayso/internal/", "sayso/owner/", "sayso/node/vault"}},
 	{"sayso/node/operator", []string{"sayso"}},

@@ -127,7 +127,7 @@ func build(cfg Config, d catalogue.Dialect) (*answers, *graphql.Server, error) {
 		Limits:    limits(cfg.Limits),
 		Weigh:     a.weigh,
 		Gate:      cfg.Gate,
-		Key:       key,
+		Key:       Key,
 		Authorise: a.authorise,
 		Explain:   a.explain,
 		Log:       cfg.Log,

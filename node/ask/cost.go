@@ -142,10 +142,13 @@ func patient[T any](c *graphql.Call, weight int64, keep func(T) bool) func(T) bo
 	}
 }
 
-// key names a caller to the gate: by who asks, or, without a token, by address.
-func key(r *http.Request, caller any) string {
-	if s, ok := caller.(*Session); ok {
-		return s.Who.String()
+// Key names a caller to the gate: by who asks, or, without a token, by address.
+func Key(r *http.Request, caller any) string {
+	switch c := caller.(type) {
+	case *Session:
+		return c.Who.String()
+	case *fetch.Caller:
+		return c.Who.String()
 	}
 	return graphql.Remote(r)
 }

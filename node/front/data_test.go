@@ -33,6 +33,7 @@ type happened struct {
 type data struct {
 	said     []said
 	happened []happened
+	raw      []rawEvent // the oldest first
 	// approximate is, by ownership, the cell of the first position in the
 	// quarter of an hour with the newest one; before are the slots of others.
 	approximate [4]said
@@ -70,6 +71,7 @@ func (w *world) speakAs(cat *catalogue.Catalogue, p *policy, vehicle, as uint64,
 					ID: fmt.Sprint(vehicle, ownership, n), Time: bought[ownership],
 				},
 			}
+			deposit.Envelope.Data = d.note(sayso.TypeStatus, deposit.Envelope.ID, as, ownership, n, deposit.Envelope.Time, alter)
 			for _, s := range cat.Signals() {
 				if s.Computed() || silent(s, ownership) {
 					continue
@@ -86,6 +88,7 @@ func (w *world) speakAs(cat *catalogue.Catalogue, p *policy, vehicle, as uint64,
 			}
 			_, err := w.vault.Commit(context.Background(), deposit)
 			w.must(err)
+			w.attested(d, vehicle, as, ownership, n, alter)
 		}
 	}
 	return d
@@ -138,6 +141,9 @@ func (d *data) secrets() []string {
 	}
 	for _, e := range d.happened {
 		list = append(list, e.name, stamp(e.at))
+	}
+	for _, e := range d.raw {
+		list = append(list, e.note)
 	}
 	return list
 }

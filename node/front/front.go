@@ -20,6 +20,7 @@ import (
 	"sayso/node/ask/identity"
 	"sayso/node/erasure"
 	"sayso/node/vault"
+	"sayso/owner/attest"
 	"sayso/owner/consent"
 	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
@@ -67,6 +68,7 @@ type Front struct {
 	// Door is that of the devices, which other transports share.
 	Door    *door.Door
 	callers *token.Verifier[token.Developer]
+	issuer  *attest.Issuer // of credentials
 }
 
 // New opens the keys of the issuers, making them where there are none, and
@@ -89,8 +91,12 @@ func New(cfg Config) (*Front, error) {
 	if cfg.Documents != nil {
 		f.state = shelf.State{Registry: cfg.Registry, Shelf: cfg.Documents}
 	}
+	if err := f.openIssuer(); err != nil {
+		return nil, err
+	}
 	f.hosts = hosts{next: f.mux, developers: developers, vehicles: vehicles}
 	callers := token.NewDeveloperVerifier(developers)
+	f.callers = callers
 	signIn := &token.SignIn{Issuer: developers, State: cfg.Registry, Clock: cfg.Clock, Home: cfg.BaseURL, Contract: cfg.Contract}
 	token.Routes(f, signIn, f.exchange(vehicles, callers), [2]string{developerIssuer, vehicleIssuer})
 
@@ -104,7 +110,7 @@ func New(cfg Config) (*Front, error) {
 	if err := f.telemetry(cat, token.NewVehicleVerifier(vehicles), gate); err != nil {
 		return nil, err
 	}
-	f.Door, f.callers = f.door(cat, callers), callers
+	f.Door = f.door(cat, callers)
 	f.equip(f.Door)
 	f.Handle("POST "+door.Path, f.Door)
 	caller := func(r *http.Request) (sayso.Address, error) { return f.caller(r, callers) }

@@ -200,7 +200,7 @@ func (o *oracle) seenEvents() (list []happened) {
 // nothing says whether an operation may tell nothing at all.
 func (o *oracle) nothing(op operation) bool {
 	columnsOf := map[string][]string{
-		"values": {"other", "location", "approximate"}, "lastSeen": {"lastSeen"}, "lists": {"availableSignals", "signalsSnapshot", "dataSummary"}, "events": {"events"},
+		"values": {"other", "location", "approximate"}, "lastSeen": {"lastSeen"}, "lists": {"availableSignals", "signalsSnapshot", "dataSummary"}, "events": {"events"}, "raw": {"raw"}, "vin": {"vin"},
 	}
 	for _, tells := range op.tells {
 		cells := o.row.values

@@ -38,7 +38,7 @@ type cell struct {
 
 type operation struct{ dialects, tells []string }
 
-var columns = []string{"other", "location", "approximate", "lastSeen", "availableSignals", "signalsSnapshot", "dataSummary", "events"}
+var columns = []string{"other", "location", "approximate", "lastSeen", "availableSignals", "signalsSnapshot", "dataSummary", "events", "raw", "vin"}
 
 var everything = sayso.PermissionSet(sayso.NonLocationHistory, sayso.LocationHistory, sayso.RawData, sayso.ApproximateLocation)
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/ethereum/go-ethereum/crypto"
+	"google.golang.org/grpc"
 
 	"sayso"
 	"sayso/car/door"
@@ -79,6 +80,7 @@ type world struct {
 	clock     *registry.Clock
 	front     *front.Front
 	server    *httptest.Server
+	conn      *grpc.ClientConn  // of gRPC
 	base      uint64            // the block to which every scenario goes back
 	logins    map[string]string // developer tokens by name and client
 }
@@ -120,9 +122,11 @@ func newWorld(t *testing.T) *world {
 	})
 	w.must(err)
 	w.server = httptest.NewUnstartedServer(w.front)
+	clearHTTP2(w.server.Config)
 	w.server.Listener = express.New(w.server.Listener, door.Path, w.front, slog.New(slog.DiscardHandler))
 	w.server.Start()
 	t.Cleanup(w.server.Close)
+	w.dialGRPC()
 	w.settle()
 	return w
 }
@@ -312,7 +316,10 @@ type answer struct {
 func (w *world) ask(dialect, bearer, query string) answer {
 	w.t.Helper()
 	in, _ := json.Marshal(map[string]string{"query": query})
-	path := map[string]string{"telemetry": "/telemetry/query", "subject": "/query"}[dialect]
+	if dialect == "grpc" {
+		return w.askGRPC(bearer, query)
+	}
+	path := map[string]string{"telemetry": "/telemetry/query", "subject": "/query", "fetch": "/fetch/query"}[dialect]
 	status, raw := w.call("POST", path, bearer, "application/json", string(in))
 	var out struct {
 		Data    map[string]any

@@ -74,3 +74,14 @@ func (v Verdict) All(need ...sayso.Permission) []uint32 {
 	_, epochs := v.all(need...)
 	return epochs
 }
+
+// Own are the ownerships that are the principal's own, ascending.
+func (v Verdict) Own() []uint32 {
+	var epochs []uint32
+	for _, r := range v.Rights {
+		if r.Own {
+			epochs = append(epochs, r.Epoch)
+		}
+	}
+	return epochs
+}

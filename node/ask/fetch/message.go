@@ -54,7 +54,24 @@ func hasVIN(b []byte) bool {
 
 // IndexKey names an event: subject, time, type, source and id (spec ingest 1.1).
 func IndexKey(e *sayso.CloudEvent) string {
-	return strings.Join([]string{did(e.Subject), e.Time.UTC().Truncate(time.Second).Format(time.RFC3339), e.Type, e.Source.String(), e.ID}, "!")
+	return KeyOf(did(e.Subject), e.Time, e.Type, e.Source.String(), e.ID)
+}
+
+// KeyOf joins the parts of an index key.
+func KeyOf(subject string, at time.Time, eventType, source, id string) string {
+	return strings.Join([]string{subject, at.UTC().Truncate(time.Second).Format(time.RFC3339), eventType, source, id}, "!")
+}
+
+// ParseKey reads the second and the type in an index key.
+func ParseKey(key string) (at time.Time, eventType string, err error) {
+	parts := strings.SplitN(key, "!", 5)
+	if len(parts) == 5 {
+		at, err = time.Parse(time.RFC3339, parts[1])
+	}
+	if len(parts) != 5 || err != nil {
+		return at, "", sayso.Fail(sayso.Invalid, "fetch", "an index key has the form subject!time!type!source!id")
+	}
+	return at, parts[2], nil
 }
 
 func did(d sayso.DID) string {

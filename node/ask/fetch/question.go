@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"sayso"
 	"sayso/node/ask/graphql"
@@ -82,6 +83,9 @@ func (r *Refusal) Error() string { return r.message }
 
 // Unwrap gives the refusal a kind.
 func (r *Refusal) Unwrap() error { return sayso.Fail(r.fault, "fetch", r.message) }
+
+// Reason says why.
+func (r *Refusal) Reason() string { return fmt.Sprint(r.extensions["reason"]) }
 
 // Extensions are those of the error in GraphQL.
 func (r *Refusal) Extensions() map[string]any { return r.extensions }
