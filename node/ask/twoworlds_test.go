@@ -40,10 +40,12 @@ var spoken = []struct {
 	need   sayso.Permission
 	value  func(*rand.Rand) sayso.Value
 }{
-	{"speed", 1, number}, {"isIgnitionOn", 1, number}, {"powertrainTransmissionTravelledDistance", 1, number},
+	{"speed", 1, number}, {"isIgnitionOn", 1, toggle}, {"powertrainTransmissionTravelledDistance", 1, number},
+	{"powertrainCombustionEngineSpeed", 1, number}, {"powertrainFuelSystemRelativeLevel", 1, number},
 	{"powertrainType", 1, text}, {"currentLocationAltitude", 4, number}, {"currentLocationHeading", 4, number}, {"currentLocationCoordinates", 4, place},
 }
 
+func toggle(r *rand.Rand) sayso.Value { return sayso.NumberValue(float64(r.IntN(2))) }
 func number(r *rand.Rand) sayso.Value { return sayso.NumberValue(float64(r.IntN(400)) / 4) }
 func text(r *rand.Rand) sayso.Value {
 	return sayso.TextValue([]string{"ELECTRIC", "HYBRID", "COMBUSTION"}[r.IntN(3)])
@@ -355,7 +357,11 @@ func (s *story) query() (to, query string) {
 		case 2:
 			source = `, filter:{source:"` + []string{"tesla", "", "did:ethr:137:0x1", who("all").String()}[s.r.IntN(4)] + `"}`
 		}
-		switch s.r.IntN(6) {
+		switch s.r.IntN(8) {
+		case 6:
+			s.events(&b, vehicle)
+		case 7:
+			s.segments(&b, vehicle, to)
 		case 0, 1:
 			s.signals(&b, vehicle, source)
 		case 2, 3:
