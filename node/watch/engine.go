@@ -97,17 +97,17 @@ func Open(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: cfg, store: s, hooks: map[string]*watched{}, seen: map[key]before{}}
-	e.ctx, e.cancel = context.WithCancel(context.Background())
 	list, seq, fresh, err := s.load()
+	if err == nil && fresh {
+		seq = cfg.Vault.Seq()
+		err = s.reached(seq)
+	}
 	if err != nil {
-		e.cancel()
 		s.close()
 		return nil, err
 	}
 	e.at = seq
-	if fresh {
-		e.at = cfg.Vault.Seq()
-	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	for _, w := range list {
 		if w.compiled, w.signal, err = w.condition(cfg.Catalogue); err != nil {
 			cfg.Log.Error("a webhook cannot be read any more and rests", "webhook", w.ID, "error", err)

@@ -249,6 +249,40 @@ func TestNothingIsLostOverARestart(t *testing.T) {
 	w.heard(0)
 }
 
+// TestNothingIsLostWhenKilled: an engine that does not come to its end loses
+// neither webhooks nor what was to be told.
+func TestNothingIsLostWhenKilled(t *testing.T) {
+	w := newWorld(t)
+	w.grant(app, car, 1, located)
+	w.hook(app, Signals, "vss.speed", "true", 0)
+	for i := range 5 {
+		w.send(1, noon.Add(time.Duration(i)*time.Second), speed(float64(i)))
+		if i == 0 {
+			w.heard(1)
+		}
+		w.stop()
+		w.engine.cancel()
+		w.engine.workers.Wait()
+		w.must(w.engine.store.close())
+		w.open()
+	}
+	w.settle()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	told := map[any]int{}
+	for _, v := range values(w.told) {
+		told[v]++
+	}
+	for i := 1; i < 5; i++ {
+		if n := told[float64(i)]; n < 1 || n > 2 {
+			t.Errorf("%d was told %d times", i, n)
+		}
+	}
+	if told[0.0] > 0 {
+		t.Error("what was told and noted is told again")
+	}
+}
+
 // TestATargetThatHangsHoldsNobodyUp: while one target hangs, another is told.
 func TestATargetThatHangsHoldsNobodyUp(t *testing.T) {
 	w := newWorld(t)

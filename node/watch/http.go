@@ -53,7 +53,9 @@ func Routes(mux Mux, e *Engine, caller func(*http.Request) (Caller, error)) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Cache-Control", "no-store")
 			w.WriteHeader(status)
-			json.NewEncoder(w).Encode(answer)
+			out := json.NewEncoder(w)
+			out.SetEscapeHTML(false)
+			out.Encode(answer)
 		}))
 	}
 }
