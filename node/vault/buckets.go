@@ -188,7 +188,12 @@ func (b *bucketing) emit(n int) {
 		}
 		b.out.Start = b.from + sayso.Instant(b.base+int64(i))*b.interval
 		for j := range cells {
-			b.out.Values[j], b.out.Has[j] = cells[j].result(b.cols[j].Agg)
+			v, c := &b.out.Values[j], &cells[j]
+			if c.more == nil && c.n > 0 && v.Kind == sayso.Number { // and all but the number is as it must be
+				v.Number, b.out.Has[j] = c.plain(b.cols[j].Agg), true
+				continue
+			}
+			*v, b.out.Has[j] = c.result(b.cols[j].Agg)
 		}
 		b.stopped = !b.yield(&b.out)
 	}

@@ -33,10 +33,11 @@ func rollable(a Agg) bool {
 	return false
 }
 
-// What aggregations need of a stretch of numbers, beside its count and ends.
+// What aggregations need of a stretch of numbers, beside its count.
 const (
 	needSum   = 1
 	needRange = 2
+	needEnds  = 4
 )
 
 func needs(a Agg) int {
@@ -45,13 +46,18 @@ func needs(a Agg) int {
 		return needSum
 	case Min, Max:
 		return needRange
+	case First, Last:
+		return needEnds
 	}
 	return 0
 }
 
 // statOfWhole sums up numbers that are whole ones by a scale.
 func statOfWhole(ms []int64, scale float64, need int) stat {
-	s := stat{n: int64(len(ms)), first: float64(ms[0]) / scale, last: float64(ms[len(ms)-1]) / scale}
+	s := stat{n: int64(len(ms))}
+	if need&needEnds != 0 {
+		s.first, s.last = float64(ms[0])/scale, float64(ms[len(ms)-1])/scale
+	}
 	if need&needSum != 0 {
 		sum := int64(0)
 		for _, m := range ms {
@@ -154,18 +160,24 @@ func (c *cell) add(a Agg, v *sayso.Value) {
 	c.n++
 }
 
+// plain is the result where there were only numbers, or of a count.
+func (c *cell) plain(a Agg) float64 {
+	switch a {
+	case Count:
+		return float64(c.n)
+	case Avg:
+		return c.number / float64(c.n)
+	}
+	return c.number
+}
+
 func (c *cell) result(a Agg) (sayso.Value, bool) {
 	if c.n == 0 {
 		return sayso.Value{}, false
 	}
 	m := c.more
-	switch {
-	case a == Count:
-		return sayso.NumberValue(float64(c.n)), true
-	case m == nil && a == Avg:
-		return sayso.NumberValue(c.number / float64(c.n)), true
-	case m == nil:
-		return sayso.NumberValue(c.number), true
+	if m == nil || a == Count {
+		return sayso.NumberValue(c.plain(a)), true
 	}
 	switch a {
 	case Avg:

@@ -202,6 +202,19 @@ func unpack(dst []int64, b []byte, width uint, base int64) {
 
 // tail reads values near the end of the bytes, or wide ones.
 func tail(dst []int64, b []byte, at, width uint, base int64) {
+	if len(dst) == 0 {
+		return
+	}
+	if end := at + uint(len(dst))*width; width <= 56 && end <= 128+16 {
+		var room [32]byte // so that eight bytes can be looked at everywhere
+		copy(room[:], b)
+		mask := uint64(1)<<width - 1
+		for i := range dst {
+			dst[i] = base + int64(binary.LittleEndian.Uint64(room[at>>3:])>>(at&7)&mask)
+			at += width
+		}
+		return
+	}
 	for i := range dst {
 		x := uint64(0)
 		for got := uint(0); got < width; {
