@@ -46,7 +46,7 @@ const (
 var (
 	noon      = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	bought    = [4]time.Time{1: noon.Add(-6 * time.Hour), 2: noon.Add(-3 * time.Hour), 3: noon.Add(-time.Hour)} // by ownership
-	testChain = registry.ChainInfo{ID: 31337, Vehicle: sayso.Address{1: 0xca, 19: 1}, AftermarketDevice: sayso.Address{1: 0xde, 19: 2}}
+	testChain = registry.ChainInfo{ID: 31337, Vehicle: sayso.Address{1: 0xca, 19: 1}, AftermarketDevice: sayso.Address{1: 0xde, 19: 2}, SyntheticDevice: sayso.Address{1: 0x5d, 19: 6}}
 	alias     = sayso.Address{1: 0xa1, 19: 3}
 	licenceOf = map[string]sayso.Address{"app": {1: 0xaa, 19: 4}, "other-app": {1: 0xab, 19: 5}}
 )
