@@ -117,6 +117,9 @@ func run(ctx context.Context, s settings) error {
 		fmt.Fprintf(os.Stderr, "  %-16s loaded %.2f M samples/s, %.2f bytes a sample\n", name, o.Load.rate(samples)/1e6, o.Load.Disk/float64(samples))
 		r.engines = append(r.engines, o)
 	}
+	if len(r.engines) == 0 {
+		return errors.New("no engine could be measured")
+	}
 	if err := r.compare(); err != nil {
 		return err
 	}

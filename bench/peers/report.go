@@ -60,9 +60,6 @@ func (r *report) ratio(question string) (float64, bool) {
 }
 
 func (r *report) print(out io.Writer) {
-	if len(r.engines) == 0 {
-		return
-	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "loading\t")
 	for _, o := range r.engines {
@@ -111,7 +108,9 @@ func (r *report) print(out io.Writer) {
 	for _, q := range iot.Questions {
 		fmt.Fprintf(out, "  %s  %s\n", q.Name, q.Text)
 	}
-	fmt.Fprintf(out, "\nEvery engine gave the same answers to %d askings of each question.\n", compared)
+	if len(r.engines) > 1 {
+		fmt.Fprintf(out, "\nEvery engine gave the same answers to %d askings of each question.\n", compared)
+	}
 }
 
 // short writes a number with three digits that count.
