@@ -36,6 +36,9 @@ func (n *Node) openDoors(context.Context) error {
 	if err := n.openRelay(f); err != nil {
 		return err
 	}
+	if err := n.openWebhooks(f); err != nil {
+		return err
+	}
 	f.Handle("GET /v1/chain", http.HandlerFunc(n.serveChain))
 	f.Handle("GET /ready", http.HandlerFunc(n.serveReady))
 	f.Handle("GET /metrics", n.metrics)

@@ -16,6 +16,7 @@ type metrics struct {
 	http.Handler
 	messages   *prometheus.CounterVec
 	signatures *prometheus.CounterVec
+	webhooks   *prometheus.CounterVec
 }
 
 func newMetrics(n *Node) *metrics {
@@ -27,6 +28,9 @@ func newMetrics(n *Node) *metrics {
 		}, []string{"outcome"}),
 		signatures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sayso_door_signatures_total", Help: "Signatures checked after the acknowledgement by outcome: valid, missing, wrong, unchecked (the backlog was full), unmarked.",
+		}, []string{"outcome"}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sayso_webhooks_total", Help: "What became of occurrences that webhooks listen to: delivered, refused (by the target), denied, revoked (while they waited), cooling, unanswered (the condition failed), dropped (too many waited).",
 		}, []string{"outcome"}),
 	}
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
@@ -41,7 +45,7 @@ func newMetrics(n *Node) *metrics {
 		}
 		return 0
 	}
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.messages, m.signatures,
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.messages, m.signatures, m.webhooks,
 		gauge("sayso_door_under_way", "Messages of devices being judged and kept.", func() float64 { now, _ := n.devices.gate.Busy(); return float64(now) }),
 		count("sayso_door_turned_away_total", "Messages of devices turned away because too many were under way.", func() float64 { _, all := n.devices.gate.Busy(); return float64(all) }),
 		gauge("sayso_mqtt_connections", "Devices connected over MQTT.", n.mqttFigure(func(f mqtt.Figures) int64 { return f.Connected })),
@@ -62,6 +66,8 @@ func newMetrics(n *Node) *metrics {
 }
 
 func (m *metrics) door(outcome string) { m.messages.WithLabelValues(outcome).Inc() }
+
+func (m *metrics) webhook(outcome string) { m.webhooks.WithLabelValues(outcome).Inc() }
 
 func (m *metrics) signature(outcome string) { m.signatures.WithLabelValues(outcome).Inc() }
 

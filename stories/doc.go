@@ -56,6 +56,9 @@
 //	quit FILE               end the node with SIGQUIT and keep what it says of its goroutines
 //	requests FOLDER OWNER DEVICE
 //	                        send the samples of a folder as the device, and compare what the owner reads
+//	receiver start          a target of webhooks, at $RECEIVER, which the next node may reach; the token is "secret"
+//	receiver answer STATUS  what it says from here on; 200 at first
+//	receiver told N FILE    wait until it was told N times since the last time, and write the bodies as a JSON array
 //	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //
 // Stories run side by side, as many as there are CPUs (go test -parallel).

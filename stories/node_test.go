@@ -88,7 +88,8 @@ func (s *story) launch(ts *testscript.TestScript, args []string) error {
 		out: filepath.Join(s.dir, fmt.Sprintf("world-%d.out", n)), err: filepath.Join(s.dir, fmt.Sprintf("world-%d.err", n)),
 	}
 	p.cmd.Dir = s.dir
-	p.cmd.Env = append(os.Environ(), "SAYSO_HTTP="+s.http, "SAYSO_CHAIN_LISTEN="+s.chain, "SAYSO_MQTT="+s.mqtt, "SAYSO_PASSPHRASE="+ts.Getenv("SAYSO_PASSPHRASE"))
+	p.cmd.Env = append(os.Environ(), "SAYSO_HTTP="+s.http, "SAYSO_CHAIN_LISTEN="+s.chain, "SAYSO_MQTT="+s.mqtt, "SAYSO_PASSPHRASE="+ts.Getenv("SAYSO_PASSPHRASE"),
+		"SAYSO_WEBHOOK_HOSTS="+ts.Getenv("SAYSO_WEBHOOK_HOSTS"))
 	for file, to := range map[string]func(*os.File){p.out: func(f *os.File) { p.cmd.Stdout = f }, p.err: func(f *os.File) { p.cmd.Stderr = f }} {
 		f, err := os.Create(file)
 		if err != nil {
@@ -186,6 +187,9 @@ func (s *story) kill() error {
 func (s *story) close() {
 	if s.running != nil {
 		s.kill()
+	}
+	if s.ear != nil {
+		s.ear.Close()
 	}
 	if s.chainRuns != nil {
 		s.chainRuns.cmd.Process.Kill()

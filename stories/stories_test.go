@@ -35,6 +35,7 @@ type story struct {
 	running    *process
 	chainRuns  *process // anvil
 	starts     []*process
+	ear        *ear   // of webhooks
 	heard      string // file, or empty
 	log        *opLog // of a storm
 	said, head string // what the command under way was answered: body; status and headers
@@ -107,7 +108,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
 		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill, "anvil": (*story).anvil,
 		"helps": (*story).helps, "letter": (*story).letter, "flood": (*story).flood, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive, "requests": (*story).requests,
-		"backup": (*story).backup, "canaries": (*story).canaries, "quit": (*story).quit,
+		"backup": (*story).backup, "canaries": (*story).canaries, "quit": (*story).quit, "receiver": (*story).receiver,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			s := ts.Value(storyKey{}).(*story)

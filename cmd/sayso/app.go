@@ -11,7 +11,31 @@ import (
 )
 
 type appCmd struct {
-	New newAppCmd `cmd:"" help:"Make an app and print a program that uses it."`
+	New   newAppCmd   `cmd:"" help:"Make an app and print a program that uses it."`
+	Token appTokenCmd `cmd:"" help:"Sign in as an app, or under the name of a key, and print the developer token."`
+}
+
+type appTokenCmd struct {
+	remote
+	Name string `arg:"" help:"Name of the app, or of a key."`
+}
+
+// Help shows an example.
+func (appTokenCmd) Help() string {
+	return `Example: curl -H "Authorization: Bearer $(sayso app token demo)" http://localhost:8480/v1/webhooks`
+}
+
+// Run prints what the interfaces for apps take as a bearer, good for 14 days.
+func (c *appTokenCmd) Run(ctx context.Context) error {
+	d, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	token, err := d.signIn(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	return show(c.JSON, map[string]any{"name": c.Name, "token": token}, token+"\n")
 }
 
 type newAppCmd struct {

@@ -132,15 +132,21 @@ type state interface {
 // caller is the account that the developer token of a request names; nobody, the
 // zero address, where there is no token.
 func (f *Front) caller(r *http.Request, callers *token.Verifier[token.Developer]) (sayso.Address, error) {
+	who, _, err := f.developer(r, callers)
+	return who, err
+}
+
+// developer is the same, with the token.
+func (f *Front) developer(r *http.Request, callers *token.Verifier[token.Developer]) (sayso.Address, *token.Developer, error) {
 	raw, err := token.Bearer(r.Header.Get("Authorization"))
 	if err != nil || raw == "" {
-		return sayso.Address{}, err
+		return sayso.Address{}, nil, err
 	}
 	c, err := callers.Verify(raw, "", f.cfg.Clock.Now())
 	if err != nil || c.Address == nil || token.Revoked(f.cfg.Registry, *c.Address) || !token.Speaks(f.cfg.Registry, *c.Address, c.Signer, f.cfg.Clock.Now()) {
-		return sayso.Address{}, err
+		return sayso.Address{}, nil, err
 	}
-	return *c.Address, nil
+	return *c.Address, c, nil
 }
 
 // Handle adds a handler for a pattern of [http.ServeMux].

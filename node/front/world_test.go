@@ -28,6 +28,7 @@ import (
 	"sayso/node/erasure"
 	"sayso/node/front"
 	"sayso/node/vault"
+	"sayso/node/watch"
 	"sayso/owner/document"
 	"sayso/owner/document/shelf"
 	"sayso/owner/registry"
@@ -79,6 +80,8 @@ type world struct {
 	wall      *clock.Manual
 	clock     *registry.Clock
 	front     *front.Front
+	webhooks  *watch.Engine
+	reach     *watch.Reach
 	server    *httptest.Server
 	conn      *grpc.ClientConn  // of gRPC
 	base      uint64            // the block to which every scenario goes back
@@ -121,6 +124,7 @@ func newWorld(t *testing.T) *world {
 		Keys: keys, BaseURL: home, MaxBody: 1 << 20, Aliases: []sayso.Address{alias}, Count: func(string) {},
 	})
 	w.must(err)
+	w.openWebhooks(root)
 	w.server = httptest.NewUnstartedServer(w.front)
 	clearHTTP2(w.server.Config)
 	w.server.Listener = express.New(w.server.Listener, door.Path, w.front, slog.New(slog.DiscardHandler))
