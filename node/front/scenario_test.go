@@ -1,6 +1,7 @@
 package front_test
 
 import (
+	"strings"
 	"time"
 
 	"sayso"
@@ -163,6 +164,10 @@ func (s *stage) grantee(state string, sc *scene) {
 	case "document", "document-to-another", "document-over", "document-on-an-expired-record", "document-on-a-revoked-record", "document-not-final", "document-sold":
 		s.papers(state, sc)
 		return
+	case "account", "account-expired", "account-revoked", "account-not-final", "account-sold", "account-of-the-buyer", "account-and-grant",
+		"account-token", "account-token-sold", "account-token-revoked":
+		s.accounts(state, sc)
+		return
 	case "not-final":
 		sc.bearer = s.buyThenUndo()
 		s.both(func(tx *registry.Tx, v uint64) {
@@ -186,6 +191,63 @@ func (s *stage) grantee(state string, sc *scene) {
 	}
 	s.grant(s.set, s.clock.Now().Unix()+3600)
 	s.end(state, sc)
+}
+
+// share has an account grant everything that it has.
+func (s *stage) share(from string, set sayso.Permissions, expires int64) {
+	s.fold(func(tx *registry.Tx) {
+		tx.PutShare(registry.Grant{Asset: account(from), Grantee: account(s.who), Block: tx.Block.Number, Right: right(set, expires)})
+	})
+}
+
+func (s *stage) unshare(from string) {
+	s.fold(func(tx *registry.Tx) { tx.DeleteShare(account(from), "", account(s.who)) })
+}
+
+// accounts plays the states of what an account granted on everything that it has.
+// In those of a token, that is for the account and not for a vehicle.
+func (s *stage) accounts(state string, sc *scene) {
+	s.share("owner", everything, registry.Forever)
+	s.final()
+	if strings.HasPrefix(state, "account-token") {
+		t, body := s.exchangeFor(s.who, sayso.Account(testChain.ID, account("owner")), everything)
+		if t == "" {
+			s.t.Fatalf("no token for an account: %s", body)
+		}
+		sc.bearer = map[uint64]string{car: t, twin: t}
+	} else {
+		sc.bearer = s.buy(everything)
+	}
+	soon := s.clock.Now().Unix() + 30
+	switch state {
+	case "account", "account-token":
+		s.share("owner", s.set, registry.Forever)
+		s.final()
+	case "account-expired":
+		s.share("owner", s.set, soon)
+		s.final()
+		s.wall.Advance(30 * time.Second)
+		s.look()
+	case "account-revoked", "account-token-revoked":
+		s.unshare("owner")
+	case "account-not-final":
+		s.unshare("owner")
+		s.final()
+		s.share("owner", s.set, registry.Forever)
+	case "account-sold", "account-token-sold":
+		s.sell()
+		s.final()
+	case "account-of-the-buyer":
+		s.unshare("owner")
+		s.share("new-owner", s.set, registry.Forever)
+		s.sell()
+		s.final()
+	case "account-and-grant":
+		s.share("owner", s.set, registry.Forever)
+		s.grant(onChain, registry.Forever)
+		sc.grant = s.set.Or(onChain)
+		sc.wants = sc.grant
+	}
 }
 
 // onChain is what the record says in those states in which the document behind

@@ -287,7 +287,13 @@ func (w *world) paper(to string, vehicle uint64, set sayso.Permissions, until ti
 // body.
 func (w *world) exchange(name string, vehicle uint64, set sayso.Permissions, audience ...string) (token, body string) {
 	w.t.Helper()
-	request := map[string]any{"asset": sayso.NFT(testChain.ID, testChain.Vehicle, vehicle).String(), "permissions": names(set)}
+	return w.exchangeFor(name, sayso.NFT(testChain.ID, testChain.Vehicle, vehicle), set, audience...)
+}
+
+// exchangeFor asks for a token for a vehicle or an account.
+func (w *world) exchangeFor(name string, asset sayso.DID, set sayso.Permissions, audience ...string) (token, body string) {
+	w.t.Helper()
+	request := map[string]any{"asset": asset.String(), "permissions": names(set)}
 	if audience != nil {
 		request["audience"] = audience
 	}
