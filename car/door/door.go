@@ -104,9 +104,10 @@ func (f *from) proven() bool { return f.connection != nil || !f.device.IsZero() 
 
 // underway is a message in line to be kept.
 type underway struct {
-	parcel *Parcel
-	check  *sayso.Address // whose signature it should bear, once it is kept; nil for none
-	wait   func(context.Context) (duplicate bool, err error)
+	parcel   *Parcel
+	rejected []sayso.Rejection // what the sender is told
+	check    *sayso.Address    // whose signature it should bear, once it is kept; nil for none
+	wait     func(context.Context) (duplicate bool, err error)
 }
 
 // Take handles one cloud event and returns when it is kept. Signed is the
@@ -135,8 +136,8 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 	if err != nil {
 		return underway{}, id, err
 	}
-	u = underway{parcel: p}
-	if d.Signatures == Record && f.proven() && !f.states {
+	u = underway{parcel: p, rejected: s.told}
+	if d.Signatures == Record && f.proven() && !f.states && p.Envelope.Data != nil {
 		u.check = &s.device.Address
 	}
 	if d.Begin == nil {
@@ -177,6 +178,7 @@ func (d *Door) judge(_ context.Context, body []byte, f from) (p *Parcel, s sende
 	if err != nil {
 		return nil, s, id, err
 	}
+	mixed := s.mixed(&m, now)
 	if err := onlyOfThisCar(d.Catalogue, &m, &s, f.proven()); err != nil {
 		return nil, s, id, err
 	}
@@ -188,10 +190,14 @@ func (d *Door) judge(_ context.Context, body []byte, f from) (p *Parcel, s sende
 		Readings: m.Readings, Events: m.Events, Rejected: m.Rejected,
 	}
 	p.dateTo(&s.vehicle)
-	for _, t := range m.Refused { // they stand in the envelope all the same
-		if s.device.PairedAt(s.vehicle.ID, t) {
-			p.Epoch = min(p.Epoch, s.vehicle.EpochAt(t))
+	s.told = p.Rejected
+	if mixed {
+		if d.Signatures == Record && f.proven() {
+			p.signed(s.device.Address)
 		}
+		p.withhold(&s.vehicle)
+	} else if len(m.Refused) > 0 && len(m.Readings)+len(m.Events) == 0 && s.device.PairedAt(s.vehicle.ID, m.Refused[0]) {
+		p.Epoch = s.vehicle.EpochAt(m.Refused[0]) // they stand in the envelope all the same
 	}
 	return p, s, id, nil
 }
@@ -234,7 +240,7 @@ func (d *Door) finish(ctx context.Context, u underway) (Result, error) {
 	if u.check != nil && !duplicate {
 		d.Checks.add(p, *u.check)
 	}
-	r := Result{ID: p.Envelope.ID, Accepted: true, Duplicate: duplicate, Signals: len(p.Readings), Events: len(p.Events), Rejected: p.Rejected}
+	r := Result{ID: p.Envelope.ID, Accepted: true, Duplicate: duplicate, Signals: len(p.Readings), Events: len(p.Events), Rejected: u.rejected}
 	if r.Rejected == nil {
 		r.Rejected = []sayso.Rejection{}
 	}
@@ -258,17 +264,17 @@ func (d *Door) conflict(ctx context.Context, p *Parcel) error {
 	return sayso.Fail(sayso.Conflict, op, fmt.Sprintf("another message with the id %q was kept before; this one was kept as a record for the owner and counts for nothing", id))
 }
 
-// dateTo gives everything to the owner of its time. The envelope goes to the
-// earliest of them, so that no later owner reads a former one's values in it.
+// dateTo gives everything to the owner of its time, and the envelope to the owner
+// of its values; to that of its own time if there are none.
 func (p *Parcel) dateTo(v *registry.Vehicle) {
 	p.Epoch = v.EpochAt(sayso.At(p.Envelope.Time))
 	for i := range p.Readings {
 		p.Readings[i].Epoch = v.EpochAt(p.Readings[i].Time)
-		p.Epoch = min(p.Epoch, p.Readings[i].Epoch)
+		p.Epoch = p.Readings[i].Epoch
 	}
 	for i := range p.Events {
 		p.Events[i].Epoch = v.EpochAt(p.Events[i].Time)
-		p.Epoch = min(p.Epoch, p.Events[i].Epoch)
+		p.Epoch = p.Events[i].Epoch
 	}
 }
 

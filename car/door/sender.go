@@ -21,6 +21,7 @@ type sender struct {
 	did       sayso.DID
 	synthetic bool
 	vehicle   registry.Vehicle
+	told      []sayso.Rejection // what it is told of its message
 }
 
 func deny(format string, args ...any) (sender, error) {

@@ -450,8 +450,9 @@ func TestWhenTheDeviceWasInTheCar(t *testing.T) {
 	}
 }
 
-// Each reading belongs to the owner of its time, to the microsecond; the
-// envelope to the earliest of those whose values stand in it, refused or not.
+// Each reading belongs to the owner of its time, to the microsecond, and so does
+// the envelope. Where values of several owners stand in it, refused or not, its
+// payload is kept for nobody.
 func TestOwnersOfReadings(t *testing.T) {
 	s := newStreet(t)
 	sale := days[3]
@@ -462,17 +463,18 @@ func TestOwnersOfReadings(t *testing.T) {
 		data     string
 		epochs   []uint32
 		envelope uint32
+		withheld bool
 	}{
-		{"across the sale", now, speeds(before, sale, now), []uint32{2, 3, 3}, 2},
-		{"after the sale", now, speeds(sale, now), []uint32{3, 3}, 3},
-		{"sent before the sale", before, speeds(sale), []uint32{3}, 2},
-		{"before the sale, sent after", now, speeds(before), []uint32{2}, 2},
-		{"an event before the sale", now, fmt.Sprintf(`{"events":[{"name":"a.b","timestamp":%q}]}`, before.Format(time.RFC3339Nano)), []uint32{2}, 2},
-		{"a refused value before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1},{"name":"speed","timestamp":%q,"value":-5}]}`, stamp(now), stamp(before)), []uint32{3}, 2},
-		{"an unknown signal before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1},{"name":"x","timestamp":%q,"value":1}]}`, stamp(now), stamp(before)), []uint32{3}, 2},
-		{"a value of the wrong kind before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1},{"name":"speed","timestamp":%q,"value":[]}]}`, stamp(now), stamp(before)), []uint32{3}, 2},
-		{"a refused event before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1}],"events":[{"name":"no","timestamp":%q}]}`, stamp(now), stamp(before)), []uint32{3}, 2},
-		{"a clock that was never set", now, speeds(time.Unix(0, 0).UTC(), now), []uint32{3}, 3},
+		{"across the sale", now, speeds(before, sale, now), []uint32{2, 3, 3}, 3, true},
+		{"after the sale", now, speeds(sale, now), []uint32{3, 3}, 3, false},
+		{"sent before the sale", before, speeds(sale), []uint32{3}, 3, false},
+		{"before the sale, sent after", now, speeds(before), []uint32{2}, 2, false},
+		{"an event before the sale", now, fmt.Sprintf(`{"events":[{"name":"a.b","timestamp":%q}]}`, before.Format(time.RFC3339Nano)), []uint32{2}, 2, false},
+		{"a refused value before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1},{"name":"speed","timestamp":%q,"value":-5}]}`, stamp(now), stamp(before)), []uint32{3}, 3, true},
+		{"an unknown signal before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1},{"name":"x","timestamp":%q,"value":1}]}`, stamp(now), stamp(before)), []uint32{3}, 3, true},
+		{"a value of the wrong kind before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1},{"name":"speed","timestamp":%q,"value":[]}]}`, stamp(now), stamp(before)), []uint32{3}, 3, true},
+		{"a refused event before the sale", now, fmt.Sprintf(`{"signals":[{"name":"speed","timestamp":%q,"value":1}],"events":[{"name":"no","timestamp":%q}]}`, stamp(now), stamp(before)), []uint32{3}, 3, true},
+		{"a clock that was never set", now, speeds(time.Unix(0, 0).UTC(), now), []uint32{3}, 3, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := len(s.kept)
@@ -487,6 +489,9 @@ func TestOwnersOfReadings(t *testing.T) {
 			}
 			for _, e := range p.Events {
 				epochs = append(epochs, e.Epoch)
+			}
+			if withheld := len(p.Envelope.Data) == 0; withheld != c.withheld {
+				t.Errorf("withheld %v: %+v", withheld, p)
 			}
 			if !slices.Equal(epochs, c.epochs) || p.Epoch != c.envelope || p.Vehicle != 1 {
 				t.Errorf("car %d, ownerships %v, envelope %d", p.Vehicle, epochs, p.Epoch)
