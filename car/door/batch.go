@@ -210,8 +210,8 @@ func (d *Door) submit(ctx context.Context, body []byte, form Form, f from) (wait
 		}
 	}
 	for i, e := range b.events {
-		if int64(len(e)) > d.MaxBody {
-			b.errs[i] = d.tooLarge()
+		if limit := d.limit(f); int64(len(e)) > limit {
+			b.errs[i] = overLimit(limit)
 		} else {
 			b.line[i], b.results[i].ID, b.errs[i] = d.begin(ctx, e, f)
 		}

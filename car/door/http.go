@@ -126,7 +126,7 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request, proof func(*http.
 			return m, err
 		}
 	}
-	limit := d.MaxBody
+	limit := d.limit(m.from)
 	if m.form != One {
 		limit *= BatchFactor
 	}
@@ -152,7 +152,17 @@ func (d *Door) bearer(r *http.Request) (f from, err error) {
 	return f, err
 }
 
-func (d *Door) tooLarge() error { return overLimit(d.MaxBody) }
+// MaxStatement is the least that a statement may have in bytes, whatever
+// [Door.MaxBody] is: documents are larger than what a car says.
+const MaxStatement = 32 << 20
+
+// limit is how many bytes one event may have.
+func (d *Door) limit(f from) int64 {
+	if f.states {
+		return max(d.MaxBody, MaxStatement)
+	}
+	return d.MaxBody
+}
 
 func overLimit(n int64) error {
 	return sayso.Fail(sayso.TooLarge, op, "the message is over the limit of "+strconv.FormatInt(n, 10)+" bytes")
@@ -196,10 +206,12 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, proven 
 	return nil, nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message ended early", Err: err}
 }
 
-// A message may take Grace and then must have come at MinRate on average.
+// A message may take Grace and then must have come at MinRate on average, and
+// within MaxTime.
 const (
 	Grace   = 10 * time.Second
 	MinRate = 2 << 10 // bytes per second
+	MaxTime = 5 * time.Minute
 )
 
 // steady reads a body whose sender must not be too slow.
@@ -219,7 +231,7 @@ func (s *steady) Read(p []byte) (int, error) {
 	if s.got-s.set >= 8*MinRate {
 		s.set = s.got
 		// A server that cannot set one has its own.
-		_ = s.deadline(s.began.Add(Grace + time.Duration(s.got)*time.Second/MinRate))
+		_ = s.deadline(s.began.Add(min(MaxTime, Grace+time.Duration(s.got)*time.Second/MinRate)))
 	}
 	n, err := s.Reader.Read(p)
 	s.got += int64(n)

@@ -10,8 +10,9 @@ import (
 
 const opCommit = "vault.Commit"
 
-// maxRecord bounds one deposit; the caller has bounded the message long before.
-const maxRecord = 16 << 20
+// maxRecord bounds one deposit, which must fit into a segment of the log; the
+// caller has bounded the message long before.
+const maxRecord = 31 << 20
 
 // Commit keeps a deposit, see [Engine].
 func (v *Vault) Commit(ctx context.Context, d *Deposit) (Kept, error) {
