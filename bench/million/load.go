@@ -33,6 +33,7 @@ type load struct {
 	acks, answers histogram
 	byKind        [len(kinds)]histogram
 	kept, found   atomic.Uint64
+	resent        atomic.Uint64 // messages that were turned away for want of time
 	failed        atomic.Pointer[error]
 }
 
@@ -143,25 +144,43 @@ func (l *load) send(w *writer, n int, at time.Time) error {
 	body := w.message(uint64(car+1), turn, at)
 	device := party("device", uint64(car+1))
 	ctx := context.Background()
-	leave, err := l.door.Gate.Wait(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	wait, err := l.door.Submit(ctx, body, door.One, device, false)
-	if err != nil {
-		return err
-	}
-	b := wait(ctx)
-	if b.Err != nil {
-		return b.Err
-	}
-	if len(b.Results) != 1 || !b.Results[0].Accepted || b.Results[0].Duplicate || b.Results[0].Signals < len(said) {
-		return fmt.Errorf("car %d: not kept as sent: %+v", car+1, b.Results)
+	again := false
+	for {
+		b, err := l.submit(ctx, body, device)
+		if err == nil {
+			err = b.Err
+		}
+		if err != nil && sayso.FaultOf(err) == sayso.Busy { // as the device is told: it may be kept or not, and sending it again is safe
+			again = true
+			l.resent.Add(1)
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if len(b.Results) != 1 || !b.Results[0].Accepted || b.Results[0].Duplicate && !again || b.Results[0].Signals < len(said) {
+			return fmt.Errorf("car %d: not kept as sent: %+v", car+1, b.Results)
+		}
+		break
 	}
 	l.kept.Add(1)
 	raise(&l.turns[car], int32(turn+1))
 	return nil
+}
+
+// submit takes a place at the gate and waits until a message is kept.
+func (l *load) submit(ctx context.Context, body []byte, device sayso.Address) (door.Batch, error) {
+	leave, err := l.door.Gate.Wait(ctx)
+	if err != nil {
+		return door.Batch{}, err
+	}
+	defer leave()
+	wait, err := l.door.Submit(ctx, body, door.One, device, false)
+	if err != nil {
+		return door.Batch{}, err
+	}
+	return wait(ctx), nil
 }
 
 // raise sets a counter to n if it is lower.

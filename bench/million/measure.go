@@ -38,7 +38,7 @@ func (w *world) measure(ctx context.Context, s settings, files string) error {
 	lasts := time.Duration(s.minutes * float64(time.Minute))
 	fmt.Printf("%d CPUs, %s; %d cars, %.0f messages of %d signals and %.0f questions per second for %s; disk of %s\n\n",
 		runtime.NumCPU(), runtime.Version(), s.vehicles, s.rate, len(said), s.queries, lasts, s.dir)
-	fmt.Println("   time     acks/s  ack p50 ms   p99   queries/s  query p50 ms   p99   cores  RSS MiB  heap MiB  disk MiB  written MiB/s  log records a sync")
+	fmt.Println("   time     acks/s  ack p50 ms   p99   queries/s  query p50 ms   p99   cores  RSS MiB  heap MiB  disk MiB  written MiB/s  records a sync  sent again")
 	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
 	first := processNow()
@@ -71,11 +71,11 @@ func (l *load) watch(ctx context.Context, every time.Duration, files string) (wo
 		a, q, p, now, g := l.acks.now(), l.answers.now(), processNow(), time.Now(), l.vault.Stats()
 		da, dq, s := a.since(acks), q.since(answers), now.Sub(at).Seconds()
 		worst[0], worst[1] = max(worst[0], da.quantile(0.99)), max(worst[1], dq.quantile(0.99))
-		fmt.Printf("%6.0f s %10.0f  %10.2f %6.1f %10.0f %12.3f %7.2f %6.2f %8.0f %9.0f %9.0f %13.1f %10.0f\n",
+		fmt.Printf("%6.0f s %10.0f  %10.2f %6.1f %10.0f %12.3f %7.2f %6.2f %8.0f %9.0f %9.0f %13.1f %14.0f %11d\n",
 			now.Sub(l.begun).Seconds(), float64(da.total())/s, ms(da.quantile(0.5)), ms(da.quantile(0.99)),
 			float64(dq.total())/s, ms(dq.quantile(0.5)), ms(dq.quantile(0.99)),
 			(p.cpu-before.cpu).Seconds()/s, mib(p.resident), mib(lastLive()), mib(sizeOf(files)), mib(p.written-before.written)/s,
-			float64(g.Records-groups.Records)/float64(max(1, g.Groups-groups.Groups)))
+			float64(g.Records-groups.Records)/float64(max(1, g.Groups-groups.Groups)), l.resent.Load())
 		acks, answers, before, at, groups = a, q, p, now, g
 		if l.failure() != nil {
 			return worst
@@ -116,7 +116,7 @@ func (l *load) summary(s settings, first process, worst [2]time.Duration, files 
 			return err
 		}
 	}
-	fmt.Printf("worst p99 of an interval: ack %.1f ms, question %.1f ms; %d messages kept, %d rows and intervals answered; %.2f cores; peak memory %.0f MiB\n",
-		ms(worst[0]), ms(worst[1]), l.kept.Load(), l.found.Load(), (p.cpu-first.cpu).Seconds()/took, mib(p.peak))
+	fmt.Printf("worst p99 of an interval: ack %.1f ms, question %.1f ms; %d messages kept, %d turned away and sent again, %d rows and intervals answered; %.2f cores; peak memory %.0f MiB\n",
+		ms(worst[0]), ms(worst[1]), l.kept.Load(), l.resent.Load(), l.found.Load(), (p.cpu-first.cpu).Seconds()/took, mib(p.peak))
 	return nil
 }

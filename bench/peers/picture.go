@@ -28,8 +28,9 @@ func (r *report) picture(size string) string {
 	x := func(ms float64) float64 { return left + (math.Log10(ms)-low)/(high-low)*(right-left) }
 	bottom := top + step*len(iot.Questions)
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1200 %d" font-family="sans-serif" font-size="12">`+"\n", bottom+90)
-	fmt.Fprintf(&b, `<rect width="1200" height="%d" fill="#ffffff"/><text x="20" y="28" font-size="16" font-weight="bold">Median time of an answer, %s data set (%.0f M samples), one client</text>`+"\n", bottom+90, html.EscapeString(size), float64(r.samples)/1e6)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1200 %d" font-family="sans-serif" font-size="12">`+"\n", bottom+100)
+	fmt.Fprintf(&b, `<rect width="1200" height="%d" fill="#ffffff"/><text x="20" y="28" font-size="16" font-weight="bold">Median time of an answer, %s data set (%.0f M samples), one client</text>`+"\n", bottom+100, html.EscapeString(size), float64(r.samples)/1e6)
+	fmt.Fprintf(&b, `<text x="1180" y="%d" text-anchor="end" fill="#555555">best other / first</text>`+"\n", top-14)
 	for e := low; e <= high; e++ {
 		at := x(math.Pow(10, e))
 		fmt.Fprintf(&b, `<line x1="%.0f" y1="%d" x2="%.0f" y2="%d" stroke="#dddddd"/><text x="%.0f" y="%d" text-anchor="middle" fill="#555555">%s</text>`+"\n", at, top-10, at, bottom, at, bottom+18, decade(e))
@@ -37,8 +38,8 @@ func (r *report) picture(size string) string {
 	for i, q := range iot.Questions {
 		y := top + step*i + step/2
 		text := q.Text
-		if len(text) > 68 {
-			text = text[:66] + "…"
+		if len(text) > 62 {
+			text = text[:60] + "…"
 		}
 		fmt.Fprintf(&b, `<text x="20" y="%d"><tspan font-weight="bold">%s</tspan>  %s</text><line x1="%d" y1="%d" x2="%d" y2="%d" stroke="#eeeeee"/>`+"\n", y+4, q.Name, html.EscapeString(text), left, y, right, y)
 		for k := len(r.engines) - 1; k >= 0; k-- {
@@ -53,8 +54,9 @@ func (r *report) picture(size string) string {
 	}
 	for k, o := range r.engines {
 		at := 20 + 290*k
-		fmt.Fprintf(&b, `<circle cx="%d" cy="%d" r="6" fill="%s"/><text x="%d" y="%d">%s %s</text><text x="%d" y="%d" fill="#555555">%.2f M samples/s, %.2f bytes a sample, %.0f MiB</text>`+"\n",
-			at+6, bottom+46, colours[k%len(colours)], at+20, bottom+50, html.EscapeString(o.Engine), html.EscapeString(o.Version), at+20, bottom+68, o.Load.rate(r.samples)/1e6, o.Load.Disk/float64(r.samples), o.Load.Memory/(1<<20))
+		fmt.Fprintf(&b, `<circle cx="%d" cy="%d" r="6" fill="%s"/><text x="%d" y="%d">%s %s</text><text x="%d" y="%d" fill="#555555">%.2f M samples/s loaded</text><text x="%d" y="%d" fill="#555555">%.2f bytes a sample, %.0f MiB</text>`+"\n",
+			at+6, bottom+46, colours[k%len(colours)], at+20, bottom+50, html.EscapeString(o.Engine), html.EscapeString(o.Version), at+20, bottom+66,
+			o.Load.rate(r.samples)/1e6, at+20, bottom+82, o.Load.Disk/float64(r.samples), o.Load.Memory/(1<<20))
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
