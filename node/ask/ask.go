@@ -126,6 +126,7 @@ func build(cfg Config, d catalogue.Dialect) (*answers, *graphql.Server, error) {
 		Guards:    a.guards(),
 		Limits:    limits(cfg.Limits),
 		Weigh:     a.weigh,
+		Estimates: d == catalogue.Telemetry,
 		Gate:      cfg.Gate,
 		Key:       Key,
 		Authorise: a.authorise,

@@ -61,6 +61,26 @@ func TestCost(t *testing.T) {
 	}
 }
 
+// A caller may ask what a query would cost; then it is told, and nothing is
+// read.
+func TestEstimates(t *testing.T) {
+	f := newFortress(t, 10*time.Second, graphql.GateConfig{})
+	a := attack{as: "all", head: [][2]string{{"X-Estimate-Cost", "true"}}, query: `{a:signals($3, interval:"1h", from:"2026-03-02T00:00:00Z", to:"2026-03-02T02:00:00Z"){speed(agg:AVG)} events($3, from:"2026-03-02T00:00:00Z", to:"2026-03-02T02:00:00Z"){name}}`}
+	before := f.vault.reads.Load()
+	o, err := f.send(a.request(f.URL, "telemetry"))
+	want := `{"data":null,"extensions":{"estimatedCredits":0,"message":"the operation costs 33 of at most 2000000 and no credits: this node charges nothing for answers","queryBreakdown":[{"field":"signals","cost":22},{"field":"events","cost":3}]}}`
+	if err != nil || o.status != 200 || strings.TrimSpace(string(o.body)) != want || f.vault.reads.Load() != before {
+		t.Errorf("%v %s", err, o.body)
+	}
+	if o, _ := f.send(a.request(f.URL, "subject")); len(o.parsed.Errors) > 0 || o.parsed.Data["a"] == nil {
+		t.Errorf("the other dialect knows no such header: %s", o.body)
+	}
+	a.query = `{nothing}`
+	if o, _ := f.send(a.request(f.URL, "telemetry")); o.status != 422 {
+		t.Errorf("what is not valid is refused: %d %s", o.status, o.body)
+	}
+}
+
 // What tools ask for of the schema passes, and is far from the limits.
 func TestToolsReadTheSchema(t *testing.T) {
 	f := newFortress(t, 10*time.Second, graphql.GateConfig{})

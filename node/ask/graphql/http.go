@@ -156,6 +156,10 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request, caller any, key
 	defer cancel()
 	c := &Call{Context: ctx, Caller: caller, server: s, key: key, variables: variables, buf: s.segment()}
 	defer c.release()
+	if s.estimates(r) {
+		s.estimate(w, c, op)
+		return
+	}
 	s.guarded(c, func() { s.answer(c, op) })
 	errs := []byte(nil)
 	if len(c.errors) > 0 {

@@ -84,7 +84,10 @@ type Config struct {
 	// Weigh says what a field of a type costs, as its arguments tell; without
 	// it, every object that is selected costs one.
 	Weigh func(c *Call, typeName string, f *Field) Weight
-	Gate  *Gate // may be shared; one of its own by default
+	// Estimates says that a request may ask for its cost alone, with the header
+	// X-Estimate-Cost: true.
+	Estimates bool
+	Gate      *Gate // may be shared; one of its own by default
 	// Key names a caller to the gate; the address of the client by default.
 	Key func(r *http.Request, caller any) string
 
