@@ -104,6 +104,14 @@ func TestSearch(t *testing.T) {
 			t.Errorf("%+v: %d, first %q", x.query, len(f.Definitions), first)
 		}
 	}
+	octavia, _ := Parse("skoda_octavia_2019")
+	escape, _ := c.Lookup("ford_escape_2020")
+	if f := c.Search(Query{Text: "octavia"}, octavia, escape); len(f.Definitions) != 1 || f.Definitions[0] != octavia {
+		t.Errorf("a definition of elsewhere: %+v", f)
+	}
+	if f := c.Search(Query{Text: "ford escape 2020"}, octavia, escape); len(f.Definitions) != 1 || f.Definitions[0] != escape {
+		t.Errorf("a definition that is known already: %+v", f)
+	}
 	f := c.Search(Query{Text: "model", MakeSlug: "tesla"})
 	sum := func(list []Facet) (n int) {
 		for _, x := range list {

@@ -87,7 +87,7 @@ func (c *Catalogue) model(make, name string) *model {
 	if known := c.bySlugs[slugs]; known != nil {
 		return known
 	}
-	m.words = " " + strings.ToLower(make+" "+name) + " " + m.makeSlug + " " + m.nameSlug + " "
+	m.words = wordsToFind(make, name, m.makeSlug, m.nameSlug)
 	c.bySlugs[slugs] = m
 	c.models = append(c.models, m)
 	return m

@@ -28,8 +28,9 @@ type Found struct {
 	Makes, Models, Years []Facet // the most frequent first
 }
 
-// Search finds definitions.
-func (c *Catalogue) Search(q Query) Found {
+// Search finds definitions, of the catalogue and of others that it does not
+// have.
+func (c *Catalogue) Search(q Query, others ...Definition) Found {
 	words, year, ok := wordsOf(q)
 	if !ok {
 		return Found{}
@@ -41,7 +42,7 @@ func (c *Catalogue) Search(q Query) Found {
 		whole int
 	}
 	var hits []scored
-	for _, m := range c.models {
+	for _, m := range append(c.beside(others), c.models...) {
 		if q.MakeSlug != "" && m.makeSlug != strings.ToLower(q.MakeSlug) || q.ModelSlug != "" && m.nameSlug != strings.ToLower(q.ModelSlug) {
 			continue
 		}
@@ -67,6 +68,23 @@ func (c *Catalogue) Search(q Query) Found {
 	}
 	out.Makes, out.Models, out.Years = facets(makes), facets(models), facets(years)
 	return out
+}
+
+// beside are the models of definitions that the catalogue does not have.
+func (c *Catalogue) beside(others []Definition) (list []*model) {
+	for _, d := range others {
+		if _, known := c.Lookup(d.ID); !known {
+			list = append(list, &model{
+				make: d.Make, name: d.Model, makeSlug: d.MakeSlug, nameSlug: d.ModelSlug, words: wordsToFind(d.Make, d.Model, d.MakeSlug, d.ModelSlug), years: []int{d.Year},
+			})
+		}
+	}
+	return list
+}
+
+// wordsToFind is what searches look at.
+func wordsToFind(make, name, makeSlug, nameSlug string) string {
+	return " " + strings.ToLower(make+" "+name) + " " + makeSlug + " " + nameSlug + " "
 }
 
 // wordsOf takes a year out of the words, where they name one. It says no where

@@ -117,7 +117,7 @@ func (f *Front) searchDefinitions(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := c.Search(q)
+	found := c.Search(q, tables(f.cfg.Registry)...)
 	total := len(found.Definitions)
 	list := []definitionJSON{}
 	for i := (page - 1) * size; i < min(page*size, total); i++ {
@@ -146,6 +146,22 @@ func (f *Front) oneDefinition(r *http.Request) (any, error) {
 		return nil, sayso.Fail(sayso.NotFound, opDefinitions, fmt.Sprintf("no device definition has the id %.100q", id))
 	}
 	return jsonOf(d), nil
+}
+
+// tables are the definitions in the tables of manufacturers.
+func tables(r *registry.Registry) (list []definition.Definition) {
+	for _, m := range r.Manufacturers() {
+		if m.Table == 0 {
+			continue
+		}
+		for row := range r.DefinitionList(m.Table).Up(nil) {
+			if d, ok := definition.Parse(row.ID); ok {
+				d.Make, d.Model, d.Year = m.Name, row.Model, int(row.Year)
+				list = append(list, d)
+			}
+		}
+	}
+	return list
 }
 
 func onChain(r *registry.Registry, id string) (definition.Definition, bool) {

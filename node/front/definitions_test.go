@@ -76,6 +76,8 @@ func TestSearchOfDefinitions(t *testing.T) {
 func TestDefinitionsOfTheChain(t *testing.T) {
 	w := newWorld(t)
 	w.fold(func(tx *registry.Tx) {
+		tx.PutManufacturer(registry.Manufacturer{ID: 2, Name: "Škoda", Table: 17})
+		tx.PutDefinition(registry.Definition{Table: 17, ID: "skoda_fabia_2021", Model: "Fabia", Year: 2021})
 		tx.PutVehicle(registry.Vehicle{
 			ID: 7100, Manufacturer: 1, Definition: "skoda_octavia-combi_2019", Attributes: map[string]string{"Make": "Škoda", "Model": "Octavia Combi"},
 			Owners: []registry.Ownership{{Owner: account("owner"), From: bought[1].Unix(), Block: tx.Block.Number}},
@@ -86,6 +88,16 @@ func TestDefinitionsOfTheChain(t *testing.T) {
 	w.definitions(http.StatusOK, "GET", "/device-definitions/skoda_octavia-combi_2019", "", "", &d)
 	if (d != definitionOut{"skoda_octavia-combi_2019", "2019 Škoda Octavia Combi", "Škoda", "Octavia Combi", 2019}) {
 		t.Errorf("%+v", d)
+	}
+	fabia := definitionOut{"skoda_fabia_2021", "2021 Škoda Fabia", "Škoda", "Fabia", 2021}
+	w.definitions(http.StatusOK, "GET", "/device-definitions/skoda_fabia_2021", "", "", &d)
+	if d != fabia {
+		t.Errorf("%+v", d)
+	}
+	var found struct{ DeviceDefinitions []definitionOut }
+	w.definitions(http.StatusOK, "GET", "/device-definitions/search?query=fabia", "", "", &found)
+	if len(found.DeviceDefinitions) != 1 || found.DeviceDefinitions[0] != fabia {
+		t.Errorf("%+v", found)
 	}
 	w.definitions(http.StatusOK, "GET", "/device-definitions/ford_escape_2020", "", "", &d)
 	if d.ID != "ford_escape_2020" || d.Model != "Escape" {
