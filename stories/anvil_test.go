@@ -59,10 +59,12 @@ func (s *story) anvil(ts *testscript.TestScript, args []string) error {
 		n, err := hexutil.DecodeUint64(strings.Trim(s.said, `"`))
 		s.said = fmt.Sprintln(n)
 		return err
+	case len(args) > 1 && args[0] == "emit":
+		return s.emit(args[1:])
 	case len(args) > 1 && args[0] == "call":
 		return s.callAnvil(args[1], args[2:])
 	}
-	return errors.New("usage: anvil start [flag...] | anvil stop | anvil deploy FILE | anvil head | anvil call METHOD [JSON...]")
+	return errors.New("usage: anvil start [flag...] | anvil stop | anvil deploy FILE | anvil head | anvil call METHOD [JSON...] | anvil emit ADDRESS EVENT [VALUE...]")
 }
 
 func (s *story) startAnvil(ts *testscript.TestScript, flags []string) error {

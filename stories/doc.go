@@ -23,7 +23,7 @@
 //	                        of ROUND (1s without it), then plus PLUS
 //	fill FILE TEMPLATE      a file with $NAME in it filled in
 //	until TIME REGEXP COMMAND arg…
-//	                        run sayso, gql or http until its output matches
+//	                        run sayso, gql, http or source until its output matches
 //	hear FILE               write everything that is answered from here on into a file as well; - ends it
 //	absent FILE TEXT…       the file must not contain any of the texts
 //	needs npm|mosquitto|samples
@@ -41,6 +41,9 @@
 //	anvil deploy FILE       put the contracts on it for the operator of sayso-keys; FILE is for --contracts
 //	[!] anvil call METHOD [JSON…]
 //	                        a call of its JSON-RPC, the answer is stdout
+//	anvil emit ADDRESS EVENT [VALUE…]
+//	                        have a contract at that address emit an event, Name(type [indexed],…), as the
+//	                        contracts of the live network do; a number may be text:WORDS
 //	anvil head              the number of its newest block
 //	anvil stop              end it; with --state it is there again after the next start
 //	sdk                     the published SDK, as npm gives it, into ./node_modules
@@ -59,6 +62,13 @@
 //	receiver start          a target of webhooks, at $RECEIVER, which the next node may reach; the token is "secret"
 //	receiver answer STATUS  what it says from here on; 200 at first
 //	receiver told N FILE    wait until it was told N times since the last time, and write the bodies as a JSON array
+//	source ports            free ports for the doors of connections and attestations: $CONNECTIONS, $ATTESTATIONS
+//	source new NAME DEVICE VEHICLE OWNER
+//	                        a connection, and a synthetic device of it in a vehicle, as its owner signs
+//	[!] source send NAME FILE
+//	                        post a file with a certificate for the connection
+//	[!] source attest KEY WHO ID DATA
+//	                        sign a statement about the vehicle $DID with a key and post it with the token of WHO, or nobody's
 //	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //
 // Stories run side by side, as many as there are CPUs (go test -parallel).
