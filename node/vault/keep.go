@@ -28,6 +28,7 @@ func (v *Vault) keep() {
 		case <-tick.C:
 			v.watchSpace()
 			v.housekeep(v.checkpoint)
+			v.housekeep(v.takeBallast)
 		case <-v.kicks:
 		case own := <-v.purges:
 			v.housekeep(func() error { return v.purge(own) })

@@ -105,6 +105,9 @@ func (v *Vault) open() (err error) {
 	if v.lock, err = lockDir(fs, path("lock")); err != nil {
 		return err
 	}
+	if err := v.dropBallast(); err != nil {
+		return err
+	}
 	if err := fs.RemoveAll(path(copyName)); err != nil { // of a backup that a crash cut off
 		return fmt.Errorf("vault: %w", err)
 	}

@@ -70,6 +70,7 @@ type Vault struct {
 	closing  sync.Once
 	closeErr error
 
+	ballast  bool       // keep's: it is there
 	backing  sync.Mutex // held while a backup is made
 	trimming sync.Mutex // held while segments are removed, and while none may be; before every other lock
 
