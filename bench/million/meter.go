@@ -80,7 +80,7 @@ type process struct {
 	cpu      time.Duration // so far
 	resident float64       // bytes
 	peak     float64
-	written  float64 // bytes handed to the disk so far
+	written  float64 // bytes handed to the system so far; what it counts as written to disk are whole folios
 }
 
 func processNow() (p process) {
@@ -90,7 +90,7 @@ func processNow() (p process) {
 	}
 	p.resident = 1024 * field("/proc/self/status", "VmRSS:")
 	p.peak = 1024 * field("/proc/self/status", "VmHWM:")
-	p.written = field("/proc/self/io", "write_bytes:")
+	p.written = field("/proc/self/io", "wchar:")
 	return p
 }
 
