@@ -76,7 +76,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RetainEvery, time.Hour)
 	def(&c.Chunk.Rows, 8192)
 	def(&c.Chunk.Inline, 512)
-	def(&c.Chunk.Rollup, 32)
+	def(&c.Chunk.Rollup, 64)
 	def(&c.PackEvery, time.Minute)
 	def(&c.LatestEntries, 1<<16)
 	def(&c.KeyEntries, 1<<16)
@@ -94,7 +94,7 @@ const (
 type ChunkSizes struct {
 	Rows   int // 8,192: no chunk has more
 	Inline int // 512: parts up to so many bytes are in the head of a chunk, 1 is none
-	Rollup int // 32: numbers that an hour must have on average before a column carries roll-ups
+	Rollup int // 64: numbers that an hour must have on average before a column carries roll-ups
 }
 
 // def sets a setting that was left zero.
