@@ -40,6 +40,7 @@ type cli struct {
 	Keys     keysCmd     `cmd:"" help:"Change the keys that tokens are signed with."`
 	Doctor   doctorCmd   `cmd:"" help:"Look at a node and explain what is not well, with a command that helps."`
 	Config   configCmd   `cmd:"" help:"Show the effective settings and where each came from."`
+	MCP      mcpCmd      `cmd:"" name:"mcp" help:"Offer the node's answers to an agent, as tools of the Model Context Protocol."`
 	Version  versionCmd  `cmd:"" help:"Show the version."`
 }
 
