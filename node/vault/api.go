@@ -245,7 +245,9 @@ type Engine interface {
 	// an erased message does not bring it back.
 	Erase(ctx context.Context, vehicle uint64, epoch uint32) error
 	// Follow gives what was committed after a sequence, ascending, up to now;
-	// erased commits are left out.
+	// erased commits are left out. Every reading is listed, also one that views
+	// do not show because an earlier commit had its signal and time, until the
+	// policy lets it go.
 	Follow(ctx context.Context, after uint64, yield func(Entry) bool) error
 	// Seq is the sequence up to which every read sees all; 0 when empty.
 	Seq() uint64
