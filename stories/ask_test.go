@@ -168,9 +168,9 @@ func (s *story) until(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	do, ok := map[string]verb{"sayso": (*story).run, "gql": (*story).gql, "http": (*story).request}[args[2]]
+	do, ok := map[string]verb{"sayso": (*story).run, "gql": (*story).gql, "http": (*story).request, "source": (*story).source}[args[2]]
 	if !ok {
-		return fmt.Errorf("until runs sayso, gql and http, not %s", args[2])
+		return fmt.Errorf("until runs sayso, gql, http and source, not %s", args[2])
 	}
 	for end := (clock.System{}).Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		err := do(s, ts, args[3:])

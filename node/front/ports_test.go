@@ -11,6 +11,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -203,6 +204,23 @@ func TestTheDoorOfConnections(t *testing.T) {
 		t.Errorf("only %d forged messages", n)
 	}
 	t.Logf("%d forged messages in three forms at the door of connections, none kept", n)
+}
+
+// A synthetic device signs in with its own key, and sends for its vehicle; one
+// that was burnt does not.
+func TestASyntheticDeviceSignsIn(t *testing.T) {
+	p := openPorts(t)
+	status, said := p.post(cloudy("own").holding(p.deviceLogin("synthetic")), "application/json")
+	if k := p.kept(); status != 200 || len(k) != 1 || k[0].Envelope.Source != account("synthetic") || k[0].Envelope.Producer.String() != syntheticDID(21) {
+		t.Errorf("%d %s, kept %+v", status, said, k)
+	}
+	if status, said := p.post(cloudy("theirs").holding(p.deviceLogin("synthetic elsewhere")), "application/json"); status != 403 || len(p.kept()) != 1 {
+		t.Errorf("%d %s", status, said)
+	}
+	form := url.Values{"client_id": {"sayso-device"}, "domain": {home}, "scope": {"openid email"}, "response_type": {"code"}, "address": {account("burnt").String()}}
+	if status, said := p.call("POST", "/auth/web3/generate_challenge?"+form.Encode(), "", "", ""); status != 404 {
+		t.Errorf("a burnt one: %d %s", status, said)
+	}
 }
 
 // statement is one that an account signs about the car.

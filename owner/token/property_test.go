@@ -54,12 +54,13 @@ type facts struct {
 	counts bool
 }
 
-func (f *facts) Chain() registry.ChainInfo                                   { return here }
-func (f *facts) LicenceByClient(sayso.Address) (l registry.Licence, ok bool) { return l, false }
-func (f *facts) DeviceByAddress(sayso.Address) (d registry.Device, ok bool)  { return d, false }
-func (f *facts) Vehicle(id uint64) (registry.Vehicle, bool)                  { return f.vehicle, id == f.vehicle.ID }
-func (f *facts) Final(block uint64) bool                                     { return block < 10 || f.final }
-func (f *facts) Fresh(time.Time) bool                                        { return true }
+func (f *facts) Chain() registry.ChainInfo                                        { return here }
+func (f *facts) LicenceByClient(sayso.Address) (l registry.Licence, ok bool)      { return l, false }
+func (f *facts) SyntheticByAddress(sayso.Address) (d registry.Synthetic, ok bool) { return d, false }
+func (f *facts) DeviceByAddress(sayso.Address) (d registry.Device, ok bool)       { return d, false }
+func (f *facts) Vehicle(id uint64) (registry.Vehicle, bool)                       { return f.vehicle, id == f.vehicle.ID }
+func (f *facts) Final(block uint64) bool                                          { return block < 10 || f.final }
+func (f *facts) Fresh(time.Time) bool                                             { return true }
 func (f *facts) AccountGrant(_, _ sayso.Address) (registry.Grant, bool) {
 	return registry.Grant{}, false
 }

@@ -27,6 +27,7 @@ const (
 type State interface {
 	LicenceByClient(sayso.Address) (registry.Licence, bool)
 	DeviceByAddress(sayso.Address) (registry.Device, bool)
+	SyntheticByAddress(sayso.Address) (registry.Synthetic, bool)
 	Vehicle(id uint64) (registry.Vehicle, bool)
 	Grant(vehicle uint64, grantee sayso.Address) (registry.Grant, bool)
 	AccountGrant(grantor, grantee sayso.Address) (registry.Grant, bool)
@@ -92,6 +93,13 @@ func (s *SignIn) Challenge(r Request) (state, text string, err error) {
 	return state, text, nil
 }
 
+// isDevice says whether a key is that of a device of either kind.
+func (s *SignIn) isDevice(key sayso.Address) bool {
+	_, aftermarket := s.State.DeviceByAddress(key)
+	_, synthetic := s.State.SyntheticByAddress(key)
+	return aftermarket || synthetic
+}
+
 // admit checks the client and the domain.
 func (s *SignIn) admit(client, domain string, account sayso.Address) error {
 	const op = "token.Challenge"
@@ -100,7 +108,7 @@ func (s *SignIn) admit(client, domain string, account sayso.Address) error {
 		if domain != s.Home {
 			return sayso.Fail(sayso.Invalid, op, "domain must be "+s.Home+" for the client "+client)
 		}
-		if _, ok := s.State.DeviceByAddress(account); client == DeviceClient && !ok {
+		if client == DeviceClient && !s.isDevice(account) {
 			return sayso.Fail(sayso.NotFound, op, "no device with the key "+account.String()+" is registered: sayso device new")
 		}
 		return nil
