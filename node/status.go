@@ -70,6 +70,8 @@ POST /query                        a vehicle's data by DID (GraphQL, vehicle tok
 POST /telemetry/query              the same by token id
 POST /fetch/query                  cloud events as they were received (GraphQL, vehicle token)
 POST /grpc.FetchService/           the same in gRPC, clear HTTP/2
+GET  /v1/vehicle/{tokenId}/trips   the drives of a vehicle, a hundred to a page (vehicle token)
+GET  /v2/vehicles/{tokenId}/       valuations, offers, instant-offer
 POST /v2/attestation/              have the node attest what it knows (vehicle token)
 GET  /.well-known/did.json         the key that it attests with
 POST /auth/web3/generate_challenge sign in: ask for a challenge

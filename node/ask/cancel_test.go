@@ -2,6 +2,8 @@ package ask
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,6 +114,77 @@ func TestDeadline(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
+}
+
+// A search for segments ends with the request: no read begins after it, in
+// whichever of them it ends.
+func TestSearchesStopWithTheRequest(t *testing.T) {
+	w := journeys(t)
+	busy(t, w.vault)
+	for name, query := range map[string]string{
+		"ignition": `segments($3, ` + theDay + `, mechanism:$ignition)` + segmentFields, "frequency": `segments($3, from:"2026-03-02T00:00:00Z", to:"2026-03-02T03:00:00Z", mechanism:$frequency)` + segmentFields,
+		"days": `dailyActivity($3, from:"2026-03-01T00:00:00Z", to:"2026-03-02T00:00:00Z", mechanism:$ignition){` + dayFields + `}`, "recharge": `segments($3, ` + theDay + `, mechanism:$recharge)` + segmentFields,
+	} {
+		v := &counting{Vault: w.vault}
+		w.servers[catalogue.Telemetry] = serve(t, w.registry, v, catalogue.Telemetry)
+		whole := w.askSegments(t, catalogue.Telemetry, "all", "{"+query+"}")
+		if strings.Contains(whole, "errors") {
+			t.Fatal(name, whole)
+		}
+		for n := range v.reads.Load() {
+			ending := &endsAt{counting: counting{Vault: w.vault}, at: n + 1}
+			w.servers[catalogue.Telemetry] = serve(t, w.registry, ending, catalogue.Telemetry)
+			got := w.askSegments(t, catalogue.Telemetry, "all", "{"+query+"}")
+			if !strings.Contains(got, "failed to query db") || !strings.HasSuffix(got, `"data":null}`) {
+				t.Errorf("%s, read %d fails: %s", name, n+1, got)
+			}
+			if ending.reads.Load() > n+1 {
+				t.Errorf("%s goes on after read %d failed: %d reads", name, n+1, ending.reads.Load())
+			}
+		}
+	}
+}
+
+// endsAt is a vault of which one read fails, and every later one.
+type endsAt struct {
+	counting
+	at int64
+}
+
+func (v *endsAt) fails() error {
+	if v.reads.Load()+1 >= v.at {
+		v.reads.Add(1)
+		return errors.New("page 7 of file x")
+	}
+	return nil
+}
+
+func (v *endsAt) Latest(ctx context.Context, w vault.View, s []sayso.SignalID) ([]vault.Row, error) {
+	if err := v.fails(); err != nil {
+		return nil, err
+	}
+	return v.counting.Latest(ctx, w, s)
+}
+
+func (v *endsAt) Scan(ctx context.Context, w vault.View, s []sayso.SignalID, from, to sayso.Instant, yield func(vault.Row) bool) error {
+	if err := v.fails(); err != nil {
+		return err
+	}
+	return v.counting.Scan(ctx, w, s, from, to, yield)
+}
+
+func (v *endsAt) Buckets(ctx context.Context, w vault.View, cols []vault.Column, from, to, interval sayso.Instant) ([]vault.Bucket, error) {
+	if err := v.fails(); err != nil {
+		return nil, err
+	}
+	return v.counting.Buckets(ctx, w, cols, from, to, interval)
+}
+
+func (v *endsAt) Events(ctx context.Context, w vault.View, from, to sayso.Instant, yield func(vault.EventRow) bool) error {
+	if err := v.fails(); err != nil {
+		return err
+	}
+	return v.counting.Events(ctx, w, from, to, yield)
 }
 
 // waiting is a vault that answers once the request has ended.

@@ -37,6 +37,11 @@ func TestCost(t *testing.T) {
 		{"a summary", `{dataSummary($3){numberOfSignals}}`, 0},
 		{"latest of all", `{signalsLatest($3){` + names(49, "speed{value}") + `}}`, 0},
 
+		{"a month of drives", `{segments($3, from:"2026-02-01T00:00:00Z", to:"2026-03-02T12:00:00Z", mechanism:$ignition, limit:200, signalRequests:[{name:"speed", agg:MED}]){duration}}`, 0},
+		{"a month of days", `{dailyActivity($3, from:"2026-02-01T00:00:00Z", to:"2026-03-02T00:00:00Z", mechanism:$frequency){duration}}`, 0},
+		{"fifteen months of charges", `{` + names(15, `segments($3, from:"2026-02-01T00:00:00Z", to:"2026-03-02T12:00:00Z", mechanism:$recharge){duration}`) + `}`, 0},
+		{"events of all time", `{events($3, ` + allTime + `){name}}`, 0},
+
 		// 7,200 intervals of 98 signals, three times, and two hours each
 		{"three times too much", `{` + strings.ReplaceAll(names(3, "signals($3, interval:\"1s\", "+hours+"){#}"), "#", names(32, "speed(agg:AVG)")) + `}`, 0},
 		{"100,000 intervals of too many", `{signals($3, interval:"1s", from:"2026-03-01T20:00:00Z", to:"2026-03-02T23:46:40Z"){` + names(20, "speed(agg:AVG)") + `}}`, 100_000*20 + 10*28},
@@ -44,7 +49,7 @@ func TestCost(t *testing.T) {
 		{"ten years are all time", `{` + names(3, "signals($3, interval:\"8760h\", from:\"1900-01-01T00:00:00Z\", to:\"2100-01-01T00:00:00Z\"){speed(agg:AVG)}") + `}`, 3 * (10*87600 + 201)},
 	} {
 		for d := range w.servers {
-			got := w.ask(t, d, "all", c.query)
+			got := w.askSegments(t, d, "all", c.query)
 			refused := strings.Contains(got, "COMPLEXITY_LIMIT_EXCEEDED")
 			if refused != (c.cost > 0) {
 				t.Errorf("%s: %.300s", c.name, got)
