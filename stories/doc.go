@@ -69,13 +69,6 @@
 //	                        post a file with a certificate for the connection
 //	[!] source attest KEY WHO ID DATA
 //	                        sign a statement about the vehicle $DID with a key and post it with the token of WHO, or nobody's
-//	source ports            free ports for the doors of connections and attestations: $CONNECTIONS, $ATTESTATIONS
-//	source new NAME DEVICE VEHICLE OWNER
-//	                        a connection, and a synthetic device of it in a vehicle, as its owner signs
-//	[!] source send NAME FILE
-//	                        post a file with a certificate for the connection
-//	[!] source attest KEY WHO ID DATA
-//	                        sign a statement about the vehicle $DID with a key and post it with the token of WHO, or nobody's
 //	drive FILE TRUTH        compare an answer with the truth of a recorded drive
 //
 // Stories run side by side, as many as there are CPUs (go test -parallel).
