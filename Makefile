@@ -1,6 +1,6 @@
 # What one does here. Everything needs Go and make; the targets that need more
 # say so and install it where they may.
-.PHONY: run build test unit stories forks chaos fuzz bench lint contracts contracts-check contracts-coverage contracts-long needs clean
+.PHONY: run build test unit stories forks chaos at-rest kills power-cuts fuzz bench lint contracts contracts-check contracts-coverage contracts-long needs clean
 SHELL := /bin/bash
 
 FUZZTIME ?= 10m
@@ -62,6 +62,18 @@ contracts-check:
 ## chaos: fifty thousand power cuts of the vault, and a fault at every operation
 chaos:
 	go test ./node/vault/chaos -timeout 6h -v -args -cuts 50000 -every 1
+
+## at-rest: ten thousand damaged files of a closed store
+at-rest:
+	go test ./node/vault/chaos -run AtRest -timeout 3h -v -args -atrest 10000
+
+## kills: kill -9 of the real binary under load, a thousand times
+kills:
+	go test ./stories -run TestStories/kill-dash-nine -timeout 6h -v -args -kills 1000
+
+## power-cuts: five hundred power cuts of a file system of the node's own; needs root
+power-cuts:
+	go test ./stories -run TestStories/the-power-goes -timeout 6h -v -args -cuts 500
 
 ## fuzz: every fuzz target for FUZZTIME each
 fuzz:
