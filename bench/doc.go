@@ -27,5 +27,5 @@
 //
 // make bench runs this program and bench/peers with the small data set (about 17
 // million samples, ten minutes at most), make bench SIZE=full with the full one (180
-// million samples, 6 GB of disk, about an hour), make million the million cars.
+// million samples, 15 GB of disk, about half an hour), make million the million cars.
 package main
