@@ -12,6 +12,8 @@
 //	[!] sayso arg…          run a verb against it
 //	[!] gql [-token T] [-path P] QUERY
 //	                        ask; $NAME in the query is the variable of the story; ! wants errors
+//	[!] grpc [-token T] METHOD JSON
+//	                        call a method of docs/fetch.proto; answer and request are JSON
 //	[!] http [-token T] [-body FILE] [-header K:V] METHOD PATH
 //	                        any request; the answer's body is stdout, status and headers are stderr
 //	keep NAME FILE [PATH]   keep a text, or a member of JSON, as a variable
