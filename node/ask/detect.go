@@ -124,7 +124,7 @@ func (s *search) past() (ago float64, past segment.Past) {
 // as the one before.
 func backwards(from, to sayso.Instant) iter.Seq2[sayso.Instant, sayso.Instant] {
 	return func(yield func(from, to sayso.Instant) bool) {
-		for step := 2 * hour; to > from; step *= 2 {
+		for step := 12 * hour; to > from; step *= 2 {
 			start := max(from, to-step)
 			if !yield(start, to) {
 				return
