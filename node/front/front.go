@@ -18,7 +18,6 @@ import (
 	"sayso/internal/clock"
 	"sayso/node/ask/graphql"
 	"sayso/node/ask/identity"
-	"sayso/node/ask/mcp"
 	"sayso/node/erasure"
 	"sayso/node/vault"
 	"sayso/owner/attest"
@@ -111,7 +110,9 @@ func New(cfg Config) (*Front, error) {
 	if err := f.telemetry(cat, token.NewVehicleVerifier(vehicles), gate); err != nil {
 		return nil, err
 	}
-	f.Handle(mcp.Path, mcp.Handler(mcp.Tools(cat, f, nil)))
+	if err := f.agents(cat); err != nil {
+		return nil, err
+	}
 	f.Door = f.door(cat, callers)
 	f.equip(f.Door)
 	f.Handle("POST "+door.Path, f.Door)
