@@ -1,7 +1,6 @@
 package stories
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,12 +23,6 @@ type shelf struct {
 	anvilProgram func() (string, error) // the same with anvil
 }
 
-// How often the stories of crashes crash.
-var (
-	kills = flag.Int("kills", 50, "how many times kill-dash-nine-after-the-ack kills the node")
-	cuts  = flag.Int("cuts", 20, "how many times the power goes in the-power-goes")
-)
-
 // story is the state of one script.
 type story struct {
 	*shelf
@@ -45,7 +38,6 @@ type story struct {
 	ear        *ear   // of webhooks
 	heard      string // file, or empty
 	log        *opLog // of a storm
-	disk       *disk  // of the story's own, or nil
 	said, head string // what the command under way was answered: body; status and headers
 }
 
@@ -101,8 +93,6 @@ func (s *shelf) open(env *testscript.Env) error {
 	env.Setenv("NODE", "http://"+st.http)
 	env.Setenv("CHAIN", "http://"+st.chain)
 	env.Setenv("SAMPLES", s.samples)
-	env.Setenv("KILLS", fmt.Sprint(*kills))
-	env.Setenv("CUTS", fmt.Sprint(*cuts))
 	env.Values[storyKey{}] = st
 	env.Defer(st.close)
 	return nil
@@ -114,11 +104,11 @@ type verb func(s *story, ts *testscript.TestScript, args []string) error
 func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, v := range map[string]verb{
-		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "grpc": (*story).grpc, "http": (*story).request,
+		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "http": (*story).request,
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
 		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill, "anvil": (*story).anvil,
 		"helps": (*story).helps, "letter": (*story).letter, "flood": (*story).flood, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive, "requests": (*story).requests,
-		"backup": (*story).backup, "power": (*story).power, "canaries": (*story).canaries, "quit": (*story).quit, "receiver": (*story).receiver, "source": (*story).source,
+		"backup": (*story).backup, "canaries": (*story).canaries, "quit": (*story).quit, "receiver": (*story).receiver, "source": (*story).source,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			s := ts.Value(storyKey{}).(*story)
