@@ -39,8 +39,8 @@ type Config struct {
 	Connections  string `help:"Address to answer connections on, which come with a client certificate, such as 0.0.0.0:9443; off for none." default:"off"`
 	Attestations string `help:"Address to answer who attests something about a vehicle on, in clear, such as 127.0.0.1:9442 behind a proxy that has TLS; off for none." default:"off"`
 
-	MaxBody int64 `help:"Largest message of a device, in bytes." default:"1048576"`
-	CacheMB int64 `help:"Memory for caches of the store, in MiB." default:"64" name:"cache-mb"`
+	MaxBody  int64 `help:"Largest message of a device, in bytes." default:"1048576"`
+	MemoryMB int64 `help:"Most memory that the store holds for caches, write buffers and what waits to be kept, in MiB." default:"512" name:"memory-mb"`
 
 	WebhookHosts string `help:"Hosts that webhooks may reach although they are not on the public internet, such as localhost:3000, with commas between them."`
 

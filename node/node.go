@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sayso/car/door"
+	"sayso/car/catalogue"
 	"sayso/internal/clock"
 	"sayso/internal/express"
 	"sayso/node/erasure"
@@ -159,9 +160,17 @@ func (n *Node) openVault(context.Context) error {
 	if err != nil {
 		return err
 	}
+	cat, err := catalogue.Load()
+	if err != nil {
+		return err
+	}
+	retain, err := n.Config.retention(cat)
+	if err != nil {
+		return err
+	}
 	n.Vault, err = vault.Open(vault.Config{
 		Dir: n.Config.VaultDir(), RootKey: root, Inner: true, Clock: n.Clock, Log: n.Log,
-		CacheBytes: n.Config.CacheMB << 20, Fatal: n.fail,
+		MemoryBytes: n.Config.MemoryMB << 20, Retain: retain, Fatal: n.fail,
 	})
 	if err != nil {
 		return err

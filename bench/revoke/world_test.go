@@ -67,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	ctx := t.Context()
 	n, err := node.Open(ctx, node.Config{
 		Data: filepath.Join(dir, "data"), Keys: filepath.Join(dir, "keys"), HTTP: "127.0.0.1:0", MQTT: "off", ChainListen: "127.0.0.1:0",
-		Heartbeat: time.Second, MaxBody: 1 << 20, CacheMB: 16,
+		Heartbeat: time.Second, MaxBody: 1 << 20, MemoryMB: 64,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
