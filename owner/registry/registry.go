@@ -122,24 +122,69 @@ func (r *Registry) bind() error {
 	return nil
 }
 
+// loading is a fact on its way from the file into memory.
+type loading struct {
+	fact
+	body []byte
+	row  any
+}
+
+// loadBatch is how many facts go on together.
+const loadBatch = 512
+
+// loadFacts reads, decodes and takes in at the same time: of a million cars there
+// are millions of facts.
 func (r *Registry) loadFacts() error {
-	rows, err := r.db.Query(`SELECT kind, key, body FROM facts ORDER BY length(key), key`)
+	read, decoded := make(chan []loading, 4), make(chan []loading, 4)
+	var readErr, decodeErr error
+	go func() {
+		defer close(read)
+		readErr = r.readFacts(read)
+	}()
+	go func() {
+		defer close(decoded)
+		for batch := range read {
+			for i := range batch {
+				f := &batch[i]
+				var err error
+				if f.row, err = decode(f.kind, f.body); err != nil && decodeErr == nil {
+					decodeErr = fmt.Errorf("fact %s %s: %w", f.kind, f.key, err)
+				}
+				f.body = nil
+			}
+			decoded <- batch
+		}
+	}()
+	for batch := range decoded {
+		for _, f := range batch {
+			if f.row != nil {
+				r.state.put(f.fact, f.row)
+			}
+		}
+	}
+	return errors.Join(readErr, decodeErr)
+}
+
+// readFacts hands every fact of the file on, those that are not held in memory
+// left out.
+func (r *Registry) readFacts(out chan<- []loading) error {
+	rows, err := r.db.Query(`SELECT kind, key, body FROM facts WHERE kind <> ?`, earnings)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	var batch []loading
 	for rows.Next() {
-		var f fact
-		var body []byte
-		if err := rows.Scan(&f.kind, &f.key, &body); err != nil {
+		var f loading
+		if err := rows.Scan(&f.kind, &f.key, &f.body); err != nil {
 			return err
 		}
-		v, err := decode(f.kind, body)
-		if err != nil {
-			return fmt.Errorf("fact %s %s: %w", f.kind, f.key, err)
+		if batch = append(batch, f); len(batch) == loadBatch {
+			out <- batch
+			batch = nil
 		}
-		r.state.put(f, v)
 	}
+	out <- batch
 	return rows.Err()
 }
 
