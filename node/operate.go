@@ -26,6 +26,9 @@ func OperatorVerbs(data string, v *vault.Vault) map[string]operator.Verb {
 			all := v.Stats().DiskBytes
 			return v.Verify(ctx, 0, func(n uint64) { tell(operator.Progress{Done: n, Of: max(n, all)}) })
 		},
+		"rebuild": func(ctx context.Context, _ json.RawMessage, tell func(operator.Progress)) (any, error) {
+			return v.CompareDerived(ctx, func(n, of uint64) { tell(operator.Progress{Done: n, Of: of}) })
+		},
 		"compact": func(ctx context.Context, _ json.RawMessage, _ func(operator.Progress)) (any, error) {
 			before, after, err := v.Compact(ctx)
 			return Compacted{before, after}, err

@@ -20,6 +20,7 @@ import (
 type vaultCmd struct {
 	Stat    vaultStatCmd    `cmd:"" help:"Count what is kept, and how much space it takes."`
 	Verify  vaultVerifyCmd  `cmd:"" help:"Read everything that is kept and name what is missing or altered."`
+	Rebuild vaultRebuildCmd `cmd:"" help:"Derive latest values, summaries and roll-ups again, and compare."`
 	Compact vaultCompactCmd `cmd:"" help:"Give back the space of what was replaced or erased."`
 	Backup  vaultBackupCmd  `cmd:"" help:"Copy everything but the secret keys into a folder, while the node runs or not."`
 	Restore vaultRestoreCmd `cmd:"" help:"Put a backup into a new data folder."`
