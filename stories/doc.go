@@ -28,8 +28,9 @@
 //	                        run sayso, gql, http or source until its output matches
 //	hear FILE               write everything that is answered from here on into a file as well; - ends it
 //	absent FILE TEXT…       the file must not contain any of the texts
-//	needs npm|mosquitto|samples
-//	                        skip without them; with CI=true fail
+//	needs npm|mosquitto|samples|disk
+//	                        skip without them; with CI=true fail. disk mounts a file system of the story's own
+//	                        as ./disk, which root can, and is skipped where that cannot be
 //	mqtt publish 3|5 USER PASSWORD TOPIC FILE…
 //	                        publish files with Eclipse Paho in MQTT 3.1.1 or 5, quality of service 1, and print
 //	                        the reason codes of the acknowledgements
@@ -52,6 +53,8 @@
 //	helps                   check the --help of every verb
 //	crash TIMES DEVICE…     have devices send without pause and kill -9 the node so many times,
 //	                        and every fifth time once more while it starts
+//	power TIMES DEVICE…     the same with the power: the file system of needs disk is cut off so many times,
+//	                        and every fourth time once more while the node starts
 //	audit [VEHICLE…]        compare what can be read with what the devices of crash sent
 //	backup FOLDER DEVICE…   have devices send without pause, make a backup meanwhile, and kill -9 the node;
 //	                        audit then wants what was acknowledged before the backup began

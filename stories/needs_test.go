@@ -25,6 +25,11 @@ func (s *story) needs(ts *testscript.TestScript, args []string) error {
 			}
 		case "mosquitto":
 			_, err = exec.LookPath("mosquitto_pub")
+		case "disk": // only some machines can, also in CI
+			if s.disk, err = newDisk(s.dir); err != nil {
+				s.disk = nil
+				s.t.Skip(fmt.Sprintf("this story needs a file system of its own: %v", err))
+			}
 		case "samples":
 			_, err = os.Stat(s.samples)
 		default:

@@ -188,6 +188,11 @@ func (s *story) close() {
 	if s.running != nil {
 		s.kill()
 	}
+	if s.disk != nil {
+		if err := s.disk.unmount(); err != nil {
+			s.t.Log(err)
+		}
+	}
 	if s.ear != nil {
 		s.ear.Close()
 	}

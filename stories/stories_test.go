@@ -1,6 +1,7 @@
 package stories
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,6 +24,12 @@ type shelf struct {
 	anvilProgram func() (string, error) // the same with anvil
 }
 
+// How often the stories of crashes crash.
+var (
+	kills = flag.Int("kills", 50, "how many times kill-dash-nine-after-the-ack kills the node")
+	cuts  = flag.Int("cuts", 20, "how many times the power goes in the-power-goes")
+)
+
 // story is the state of one script.
 type story struct {
 	*shelf
@@ -38,6 +45,7 @@ type story struct {
 	ear        *ear   // of webhooks
 	heard      string // file, or empty
 	log        *opLog // of a storm
+	disk       *disk  // of the story's own, or nil
 	said, head string // what the command under way was answered: body; status and headers
 }
 
@@ -93,6 +101,8 @@ func (s *shelf) open(env *testscript.Env) error {
 	env.Setenv("NODE", "http://"+st.http)
 	env.Setenv("CHAIN", "http://"+st.chain)
 	env.Setenv("SAMPLES", s.samples)
+	env.Setenv("KILLS", fmt.Sprint(*kills))
+	env.Setenv("CUTS", fmt.Sprint(*cuts))
 	env.Values[storyKey{}] = st
 	env.Defer(st.close)
 	return nil
@@ -108,7 +118,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
 		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill, "anvil": (*story).anvil,
 		"helps": (*story).helps, "letter": (*story).letter, "flood": (*story).flood, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive, "requests": (*story).requests,
-		"backup": (*story).backup, "canaries": (*story).canaries, "quit": (*story).quit, "receiver": (*story).receiver, "source": (*story).source,
+		"backup": (*story).backup, "power": (*story).power, "canaries": (*story).canaries, "quit": (*story).quit, "receiver": (*story).receiver, "source": (*story).source,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			s := ts.Value(storyKey{}).(*story)
