@@ -14,6 +14,8 @@ import (
 type keysCmd struct {
 	Rotate rotateCmd `cmd:"" help:"Make the next key that tokens are signed with."`
 
+	Client clientCertCmd `cmd:"" help:"Sign the certificate that a connection comes with."`
+
 	RotateRoot rotateRootCmd `cmd:"" help:"Put the data of a node that does not run under a new root key."`
 }
 
