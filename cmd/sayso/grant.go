@@ -14,7 +14,8 @@ import (
 
 type grantCmd struct {
 	remote
-	Vehicle     uint64        `help:"Vehicle." required:""`
+	Vehicle     uint64        `help:"Vehicle." xor:"what" required:""`
+	Account     bool          `help:"Every vehicle that the account has, for as long as it has it." xor:"what" required:""`
 	To          string        `help:"Who may see: an app's name, an address, or the name of a key." required:""`
 	Permissions []string      `help:"Names or numbers, separated by commas." default:"GetNonLocationHistory,GetLocationHistory"`
 	For         time.Duration `help:"How long the grant lasts; 0 is for ever." default:"24h"`
@@ -43,6 +44,12 @@ func (c *grantCmd) Run(ctx context.Context) error {
 	if c.For > 0 {
 		until = clock.System{}.Now().Add(c.For)
 	}
+	if !c.Account && c.Vehicle == 0 {
+		return noVehicle("grant")
+	}
+	if c.Document && c.Account {
+		return sayso.Fail(sayso.Invalid, "grant", "a document is about one vehicle: give --vehicle in place of --account")
+	}
 	if !c.Document && (len(c.Event) > 0 || c.Template != "") {
 		return sayso.Fail(sayso.Invalid, "grant", "--event and --template are part of a document: add --document")
 	}
@@ -64,8 +71,22 @@ func (c *grantCmd) Run(ctx context.Context) error {
 		end = "until " + until.Format(time.RFC3339)
 	}
 	out := map[string]any{"vehicle": c.Vehicle, "grantee": who.String(), "permissions": names, "until": until, "source": c.Source}
-	return show(c.JSON, out, fmt.Sprintf("%s may use %s of vehicle %d %s.\nTo end it: %s revoke --vehicle %d --from %s --as %s\n",
-		c.To, strings.Join(names, ", "), c.Vehicle, end, program(), c.Vehicle, c.To, c.As))
+	what, flag := about(c.Vehicle)
+	return show(c.JSON, out, fmt.Sprintf("%s may use %s of %s %s.\nTo end it: %s revoke %s --from %s --as %s\n",
+		c.To, strings.Join(names, ", "), what, end, program(), flag, c.To, c.As))
+}
+
+// noVehicle keeps a vehicle without a number from standing for the whole account.
+func noVehicle(op string) error {
+	return sayso.Fail(sayso.Invalid, op, "vehicles are counted from 1; for every vehicle of the account: --account")
+}
+
+// about words what a grant is about: a vehicle, or with number 0 all of an account.
+func about(vehicle uint64) (words, flag string) {
+	if vehicle == 0 {
+		return "every vehicle of the account", "--account"
+	}
+	return fmt.Sprintf("vehicle %d", vehicle), fmt.Sprintf("--vehicle %d", vehicle)
 }
 
 // write makes the document of a grant, signs it and gives it to the node.
@@ -96,7 +117,8 @@ func (c *grantCmd) write(ctx context.Context, set sayso.Permissions, until time.
 	return d.keep(ctx, document.TypeGrant, data, key)
 }
 
-// set writes a grant and returns when the node has seen it.
+// set writes a grant of a vehicle, or with number 0 of all that the account has,
+// and returns when the node has seen it.
 func (r remote) set(ctx context.Context, as string, vehicle uint64, to string, set sayso.Permissions, until time.Time, template, source string) (sayso.Address, error) {
 	d, err := r.open(ctx)
 	if err != nil {
@@ -110,7 +132,12 @@ func (r remote) set(ctx context.Context, as string, vehicle uint64, to string, s
 	if err != nil {
 		return who, err
 	}
-	if err := w.GrantUnder(ctx, vehicle, who, set, until, template, source); err != nil {
+	if vehicle == 0 {
+		err = w.GrantAccount(ctx, who, set, until, template, source)
+	} else {
+		err = w.GrantUnder(ctx, vehicle, who, set, until, template, source)
+	}
+	if err != nil {
 		return who, err
 	}
 	return who, d.api.Await(ctx, w.Block())
@@ -118,7 +145,8 @@ func (r remote) set(ctx context.Context, as string, vehicle uint64, to string, s
 
 type revokeCmd struct {
 	remote
-	Vehicle uint64 `help:"Vehicle." required:""`
+	Vehicle uint64 `help:"Vehicle." xor:"what" required:""`
+	Account bool   `help:"What was granted on every vehicle that the account has." xor:"what" required:""`
 	From    string `help:"Whose grant ends: an app's name, an address, or the name of a key." required:""`
 	As      string `help:"Name of the owner's key." default:"owner"`
 }
@@ -128,10 +156,14 @@ func (revokeCmd) Help() string { return "Example: sayso revoke --vehicle 3 --fro
 
 // Run revokes.
 func (c *revokeCmd) Run(ctx context.Context) error {
+	if !c.Account && c.Vehicle == 0 {
+		return noVehicle("revoke")
+	}
 	who, err := c.set(ctx, c.As, c.Vehicle, c.From, sayso.Permissions{}, time.Unix(0, 0), "", "")
 	if err != nil {
 		return err
 	}
+	what, _ := about(c.Vehicle)
 	return show(c.JSON, map[string]any{"vehicle": c.Vehicle, "grantee": who.String()},
-		fmt.Sprintf("%s sees nothing of vehicle %d any more.\n", c.From, c.Vehicle))
+		fmt.Sprintf("%s sees nothing of %s any more by this grant.\n", c.From, what))
 }
