@@ -46,7 +46,7 @@ func (a *answers) rest(need *access, answer func(*http.Request, *reader) (any, e
 		var out any
 		if err == nil && a.Gate != nil {
 			var done func()
-			if done, err = a.Gate.Hold(ctx, r.session.Who.String()); err == nil {
+			if done, err = a.Gate.Costly(ctx, r.session.Who.String()); err == nil {
 				defer done()
 			}
 		}

@@ -153,7 +153,7 @@ func TestValuations(t *testing.T) {
 func TestRESTTakesPlaces(t *testing.T) {
 	gate := graphql.NewGate(graphql.GateConfig{All: 2, Each: 1, Heavy: 1})
 	w := newWorld(t)
-	done, err := gate.Hold(t.Context(), who("all").String())
+	done, err := gate.Costly(t.Context(), who("all").String())
 	if err != nil {
 		t.Fatal(err)
 	}
