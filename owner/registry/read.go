@@ -251,6 +251,3 @@ func (r *Registry) LicenceList(f LicenceFilter) List[uint64, Licence] {
 	}
 	return List[uint64, Licence]{r: r, sets: under(numbersOf, marks...), read: numbered[Licence](licences)}
 }
-
-// Devices lists the devices that match by descending token id.
-func (r *Registry) Devices(f DeviceFilter) iter.Seq[Device] { return r.DeviceList(f).Down(nil) }
