@@ -43,7 +43,7 @@ func TestTheStartIsFound(t *testing.T) {
 		if _, ok := f.Vehicle(1); !ok {
 			t.Errorf("born in block %d: its first event is missing", born)
 		}
-		if calls := c.calls["code"]; calls > 10+2+6 {
+		if calls := c.calls["code"]; calls > 10+2+13 { // the halving, its ends, and one for each other contract
 			t.Errorf("born in block %d: %d calls", born, calls)
 		}
 	}
