@@ -19,7 +19,7 @@ type mcpCmd struct {
 
 // Help shows an example.
 func (mcpCmd) Help() string {
-	return `Example for the settings of an agent: {"mcpServers": {"sayso": {"command": "sayso", "args": ["mcp", "--as", "demo"]}}}. Over HTTP the same tools are at <node>/mcp.`
+	return `Example: sayso mcp --as demo, which an agent starts: {"mcpServers": {"sayso": {"command": "sayso", "args": ["mcp", "--as", "demo"]}}}. Over HTTP the same tools are at <node>/mcp.`
 }
 
 // Run offers the tools on standard input and output.
