@@ -272,9 +272,18 @@ type sending struct {
 func (w *world) step(v *vault.Vault) {
 	ctx := context.Background()
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	var packed error
+	defer func() {
+		wg.Wait()
+		if packed != nil && !w.broken(packed) {
+			w.t.Errorf("seed %d: packing: %v", w.seed, packed)
+		}
+	}()
 	if reader := w.cars[w.rng.IntN(len(w.cars))]; w.rng.IntN(2) == 0 {
 		wg.Go(func() { w.read(v, reader) })
+	}
+	if w.rng.IntN(8) == 0 {
+		wg.Go(func() { packed = v.Pack(ctx) })
 	}
 	eraseAt := w.rng.IntN(24)
 	var list []sending
