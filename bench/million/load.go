@@ -74,7 +74,7 @@ func due(ctx context.Context, begun time.Time, perSecond float64, out chan<- int
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for n := 0; ; {
-		for ready := int(time.Since(begun).Seconds() * perSecond); n < ready; n++ {
+		for ready := int(time.Since(begun).Seconds()*perSecond) + 1; n < ready; n++ { // the first is due at once
 			select {
 			case out <- n:
 			case <-ctx.Done():

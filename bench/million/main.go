@@ -18,7 +18,8 @@
 // is kept in the folder for the next run. Every car has an owner of three.
 //
 // Times run from when something was due, not from when it was begun, so that a
-// stall counts for everything that it held up. The load is made by this process,
+// stall counts for everything that it held up, and so does the pacer, which looks
+// every millisecond. The load is made by this process,
 // on the same CPUs. A latest value older than one that was acknowledged before
 // the question ends the run with an error, and so does a message that is not kept.
 package main
