@@ -47,12 +47,7 @@ func TestAcrossAnswersLikeOneByOne(t *testing.T) {
 		}
 	}
 	cols := []vault.Column{{Signal: 5, Agg: vault.Avg}, {Signal: 5, Agg: vault.Count}}
-	type answer struct {
-		rows    []vault.Row
-		latest  []vault.Row
-		buckets []vault.Bucket
-	}
-	ask := func(ctx context.Context, r *vault.Reader, w vault.View) (a answer, err error) {
+	ask := func(ctx context.Context, r *vault.Reader, w vault.View) (a fleetAnswer, err error) {
 		err = r.Scan(ctx, w, nil, -ever, ever, func(row vault.Row) bool { a.rows = append(a.rows, row); return true })
 		if err == nil {
 			a.latest, err = r.Latest(ctx, w, nil)
@@ -63,7 +58,7 @@ func TestAcrossAnswersLikeOneByOne(t *testing.T) {
 		return a, err
 	}
 	next := 0
-	check(t, vault.Across(t.Context(), v, views, ask, func(i int, a answer) bool {
+	check(t, vault.Across(t.Context(), v, views, ask, func(i int, a fleetAnswer) bool {
 		w := views[i]
 		if i != next {
 			t.Errorf("answer %d comes as number %d", i, next)
@@ -85,9 +80,24 @@ func TestAcrossAnswersLikeOneByOne(t *testing.T) {
 	}
 	close(stop)
 	<-done
+	acrossEnds(t, v, views, ask)
+	check(t, v.Close())
+	if err := vault.Across(t.Context(), v, views, ask, func(int, fleetAnswer) bool { return true }); sayso.FaultOf(err) != sayso.Busy {
+		t.Errorf("closed: %v", err)
+	}
+}
 
+// fleetAnswer is what the test asks of each vehicle.
+type fleetAnswer struct {
+	rows    []vault.Row
+	latest  []vault.Row
+	buckets []vault.Bucket
+}
+
+// acrossEnds ends before the last answer, in three ways.
+func acrossEnds(t *testing.T, v *vault.Vault, views []vault.View, ask func(context.Context, *vault.Reader, vault.View) (fleetAnswer, error)) {
 	few := 0
-	check(t, vault.Across(t.Context(), v, views, ask, func(int, answer) bool { few++; return few < 5 }))
+	check(t, vault.Across(t.Context(), v, views, ask, func(int, fleetAnswer) bool { few++; return few < 5 }))
 	if few != 5 {
 		t.Errorf("%d answers after the fifth was the last wanted", few)
 	}
@@ -108,11 +118,7 @@ func TestAcrossAnswersLikeOneByOne(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := vault.Across(ctx, v, views, ask, func(int, answer) bool { return true }); sayso.FaultOf(err) != sayso.Cancelled {
+	if err := vault.Across(ctx, v, views, ask, func(int, fleetAnswer) bool { return true }); sayso.FaultOf(err) != sayso.Cancelled {
 		t.Errorf("cancelled: %v", err)
-	}
-	check(t, v.Close())
-	if err := vault.Across(t.Context(), v, views, ask, func(int, answer) bool { return true }); sayso.FaultOf(err) != sayso.Busy {
-		t.Errorf("closed: %v", err)
 	}
 }
