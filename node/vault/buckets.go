@@ -148,6 +148,23 @@ func (b *bucketing) number(t sayso.Instant) int64 { return int64((t - b.from) / 
 // span takes in what the walkers have of [from, to).
 func (b *bucketing) span(ws []*walker, from, to sayso.Instant) (bool, error) {
 	b.have = decoded{}
+	for per := max(1, mostCells/int64(len(b.cols))); b.interval < bucketLen; {
+		end := b.from + sayso.Instant(b.number(from)+per)*b.interval
+		if end >= to {
+			break
+		}
+		if more, err := b.piece(ws, from, end); err != nil || !more {
+			return false, err
+		}
+		from = end
+	}
+	return b.piece(ws, from, to)
+}
+
+// mostCells is how many cells there are at a time, if one interval needs no more.
+const mostCells = 1 << 15
+
+func (b *bucketing) piece(ws []*walker, from, to sayso.Instant) (bool, error) {
 	b.open(b.number(from), b.number(to-1))
 	if b.stopped {
 		return false, nil
@@ -217,7 +234,7 @@ func (b *bucketing) signal(ws []*walker, g *asked, from, to sayso.Instant) error
 	}
 	for i := range runs {
 		if runs[i].c == nil {
-			b.rows(runs[i].rows, g)
+			b.rows(between(runs[i].rows, from, to), g)
 		} else if err := b.column(&runs[i], g, from, to); err != nil {
 			return err
 		}
@@ -231,7 +248,7 @@ func (b *bucketing) overlapping(runs []run, g *asked, from, to sayso.Instant) er
 	if err != nil {
 		return err
 	}
-	b.rows(rows, g)
+	b.rows(between(rows, from, to), g)
 	return b.rolledOnly(runs, g, from, to)
 }
 
@@ -270,6 +287,14 @@ func (b *bucketing) rolledOnly(runs []run, g *asked, from, to sayso.Instant) err
 		}
 	}
 	return nil
+}
+
+// between gives the rows, ascending by time, of [from, to).
+func between(rows []Row, from, to sayso.Instant) []Row {
+	order := func(r Row, t sayso.Instant) int { return cmp.Compare(r.Time, t) }
+	low, _ := slices.BinarySearchFunc(rows, from, order)
+	high, _ := slices.BinarySearchFunc(rows, to, order)
+	return rows[low:high]
 }
 
 // rows takes in rows of one signal, ascending by time.

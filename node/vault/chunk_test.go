@@ -135,9 +135,7 @@ func FuzzChunk(f *testing.F) {
 			}
 		}
 		var pieces []*table
-		for _, p := range want.split(1 + len(rows)/3) {
-			pieces = append(pieces, p)
-		}
+		pieces = append(pieces, want.split(1+len(rows)/3)...)
 		rng := rand.New(rand.NewPCG(uint64(len(b)), 3))
 		rng.Shuffle(len(pieces), func(i, j int) { pieces[i], pieces[j] = pieces[j], pieces[i] })
 		if got := merged(pieces); !reflect.DeepEqual(ordered(got), ordered(want)) {

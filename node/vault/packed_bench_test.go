@@ -71,7 +71,7 @@ func BenchmarkBulk(b *testing.B) {
 	samples := 0
 	for b.Loop() {
 		if samples > 0 {
-			b.Skip("one turn is enough")
+			continue // one turn is enough
 		}
 		cpu := cpuTime()
 		var wg sync.WaitGroup

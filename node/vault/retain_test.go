@@ -21,7 +21,7 @@ func retained(t *testing.T, fs vfs.FS, days int, policy vault.Policy) (*vault.Va
 	cfg := config(t, fs)
 	now := clock.NewManual(start.Time())
 	cfg.Clock, cfg.Retain, cfg.PackEvery, cfg.RetainEvery = now, policy, time.Hour, time.Hour
-	cfg.CommitTimeout = time.Minute
+	cfg.Chunk.Rows = 8192 // so that all of a bucket is in one chunk
 	v := open(t, cfg)
 	for n := range 48 {
 		m := newMsg(1, 1, 1, fmt.Sprint(n))
