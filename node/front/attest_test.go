@@ -51,6 +51,7 @@ func (w *world) witnessed(cat *catalogue.Catalogue) {
 	} {
 		readings = append(readings, sayso.Reading{Signal: cat.Signal(name).ID, Epoch: 2, Time: sayso.At(at), Value: v})
 	}
+	readings = append(readings, sayso.Reading{Signal: cat.Signal("currentLocationCoordinates").ID, Epoch: 2, Time: sayso.At(at.Add(-2 * time.Hour)), Value: sayso.LocationValue(sayso.Location{Latitude: 48.4, Longitude: 11.7})})
 	w.hear(car, 2, sayso.CloudEvent{Type: sayso.TypeStatus, ID: "said", Time: at, Data: []byte(`{}`)}, readings)
 	w.hear(car, 2, sayso.CloudEvent{Type: sayso.TypeFingerprint, ID: "vin", Time: at, DataVersion: "default/v1.0", DataContentType: "application/json", Data: []byte(`{"vin":"` + testVIN + `"}`)}, nil)
 }
@@ -61,6 +62,7 @@ var attestations = []struct{ path, body, column, version string }{
 	{"/v2/attestation/odometer-statement/%d", `{}`, "other", "vehicleodometer/v1.0.0"},
 	{"/v2/attestation/vehicle-health/%d", `{"startTime":"2026-03-01T12:00:00Z","endTime":"2026-03-02T12:00:00Z"}`, "events", "vehiclehealth/v1.0.0"},
 	{"/v2/attestation/vehicle-position/%d", `{"timestamp":"2026-03-02T11:40:00Z"}`, "location", "vehicleposition/v1.0.0"},
+	{"/v1/vc/pom/%d", "", "location", "pom/v1.0"},
 }
 
 // published is what anybody can fetch of a node's key: the account that signs.
@@ -122,6 +124,7 @@ func TestCredentialsAreVerifiedWithWhatIsPublished(t *testing.T) {
 	said := map[string]string{
 		"vin/v1.0": `"vehicleIdentificationNumber":"` + testVIN + `"`, "vehicleodometer/v1.0.0": `"value":123456.5,"unit":"km"`,
 		"vehiclehealth/v1.0.0": `"healthScore":30,"isHealthy":false`, "vehicleposition/v1.0.0": fmt.Sprintf(`"cellId":"%x"`, h3.Cell(48.137, 11.575)),
+		"pom/v1.0": fmt.Sprintf(`"locations":[{"locationType":"h3Cell","locationValue":{"cellId":"%x"},"timestamp":"2026-03-02T09:30:00Z"},{"locationType":"h3Cell","locationValue":{"cellId":"%x"}`, h3.Cell(48.4, 11.7), h3.Cell(48.137, 11.575)),
 	}
 	for _, e := range list {
 		e := e.(map[string]any)

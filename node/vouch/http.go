@@ -39,9 +39,12 @@ type endpoints struct {
 	made map[string]int
 }
 
+// vinPath is where the credential about the identification number is made.
+const vinPath = "/v2/attestation/vin"
+
 // kind is one of the credentials that can be asked for.
 type kind struct {
-	name  string
+	path  string
 	needs []sayso.Permission
 	make  func(ctx context.Context, a About, r request) error
 }
@@ -67,39 +70,40 @@ func Routes(mux Mux, s *Service, home string, caller func(*http.Request) (*fetch
 	}))
 	e := &endpoints{Service: s, caller: caller, home: home, made: map[string]int{}}
 	for _, k := range []kind{
-		{"vin", []sayso.Permission{sayso.VINCredential}, func(ctx context.Context, a About, _ request) error { return s.VIN(ctx, a) }},
-		{"odometer-statement", []sayso.Permission{sayso.NonLocationHistory}, func(ctx context.Context, a About, r request) error {
+		{vinPath, []sayso.Permission{sayso.VINCredential}, func(ctx context.Context, a About, _ request) error { return s.VIN(ctx, a) }},
+		{"/v2/attestation/odometer-statement", []sayso.Permission{sayso.NonLocationHistory}, func(ctx context.Context, a About, r request) error {
 			return s.Odometer(ctx, a, r.Timestamp)
 		}},
-		{"vehicle-health", []sayso.Permission{sayso.NonLocationHistory, sayso.LocationHistory}, func(ctx context.Context, a About, r request) error {
+		{"/v2/attestation/vehicle-health", []sayso.Permission{sayso.NonLocationHistory, sayso.LocationHistory}, func(ctx context.Context, a About, r request) error {
 			if r.Start == nil || r.End == nil {
 				return sayso.Fail(sayso.Invalid, "vouch", "startTime and endTime are needed, in RFC 3339")
 			}
 			return s.Health(ctx, a, *r.Start, *r.End)
 		}},
-		{"vehicle-position", []sayso.Permission{sayso.LocationHistory}, func(ctx context.Context, a About, r request) error {
+		{"/v2/attestation/vehicle-position", []sayso.Permission{sayso.LocationHistory}, func(ctx context.Context, a About, r request) error {
 			if r.Timestamp == nil {
 				return sayso.Fail(sayso.Invalid, "vouch", "timestamp is needed, in RFC 3339")
 			}
 			return s.Position(ctx, a, *r.Timestamp)
 		}},
+		{"/v1/vc/pom", []sayso.Permission{sayso.LocationHistory}, func(ctx context.Context, a About, _ request) error { return s.Movement(ctx, a) }},
 	} {
-		mux.Handle("POST /v2/attestation/"+k.name+"/{tokenId}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, k) }))
+		mux.Handle("POST "+k.path+"/{tokenId}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, k) }))
 	}
 	mux.Handle("POST /v1/vc/vin/{tokenId}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "/v2/attestation/vin/"+r.PathValue("tokenId"), http.StatusTemporaryRedirect)
+		http.Redirect(w, r, vinPath+"/"+r.PathValue("tokenId"), http.StatusTemporaryRedirect)
 	}))
 	return nil
 }
 
 func (e *endpoints) serve(w http.ResponseWriter, r *http.Request, k kind) {
 	if raw, err := token.Bearer(r.Header.Get("Authorization")); err != nil || raw == "" {
-		http.Error(w, "Missing or malformed JWT", http.StatusBadRequest)
+		reply(w, http.StatusBadRequest, map[string]any{"code": http.StatusBadRequest, "message": "Missing or malformed JWT"})
 		return
 	}
 	c, err := e.caller(r)
 	if err != nil || c == nil {
-		http.Error(w, "Invalid or expired JWT", http.StatusUnauthorized)
+		reply(w, http.StatusUnauthorized, map[string]any{"code": http.StatusUnauthorized, "message": "Invalid or expired JWT"})
 		return
 	}
 	a, err := e.about(c, r.PathValue("tokenId"), k)
@@ -126,7 +130,7 @@ func (e *endpoints) serve(w http.ResponseWriter, r *http.Request, k kind) {
 		return
 	}
 	answer := map[string]string{"message": "VC generated successfully, retrieve using the provided telemetry-api."}
-	if k.name == "vin" {
+	if k.path == vinPath {
 		answer = map[string]string{
 			"vcUrl": e.home + "/telemetry/query", "vcQuery": fmt.Sprintf("query {vinVCLatest(tokenId: %d) {rawVC}}", a.Vehicle),
 			"message": "VC generated successfully. Retrieve using the provided GQL URL and query parameter.",

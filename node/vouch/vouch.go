@@ -64,8 +64,10 @@ const (
 	odometerTerm = time.Hour
 	healthTerm   = 24 * time.Hour
 	positionTerm = 5 * time.Minute
+	movementTerm = 24 * time.Hour
 	near         = sayso.Instant(time.Hour / time.Microsecond)
 	maxRange     = 30 * 24 * time.Hour
+	week         = 7 * 24 * time.Hour
 )
 
 // About is a vehicle, and the ownerships of it of which the caller may see what
@@ -136,12 +138,55 @@ func (s *Service) Position(ctx context.Context, a About, at time.Time) error {
 		return err
 	}
 	vehicle, producer := s.parties(a, row.Source)
-	cell := fmt.Sprintf("%x", h3.Cell(row.Value.Location.Latitude, row.Value.Location.Longitude))
 	ce, err := attest.Issue(s.Issuer, attest.PositionKind, vehicle, producer, s.Clock.Now(), s.Clock.Now().Add(positionTerm), attest.PositionSubject{
 		Vehicle: vehicle.String(), Requested: at.UTC(), Producer: producer.String(),
-		Location: attest.Located{Type: "h3Cell", Value: attest.CellID{ID: cell}, Time: row.Time.Time()},
+		Location: located(row),
 	})
 	return s.keep(ctx, a.Vehicle, epoch, ce, err)
+}
+
+// Movement attests that the vehicle came from one cell into another within the last
+// week: the latest time it did.
+func (s *Service) Movement(ctx context.Context, a About) error {
+	now := s.Clock.Now()
+	var from, to vault.Row // of the latest change of cells
+	var epoch uint32
+	for _, e := range a.Epochs {
+		view := vault.View{Vehicle: a.Vehicle, Epochs: []uint32{e}}
+		var last vault.Row
+		cell := ""
+		err := s.Vault.Scan(ctx, view, []sayso.SignalID{s.Catalogue.Signal(position).ID}, sayso.At(now.Add(-week)), sayso.At(now)+1, func(r vault.Row) bool {
+			if r.Value.Location.Latitude == 0 && r.Value.Location.Longitude == 0 {
+				return true
+			}
+			at := cellOf(r)
+			if cell != "" && at != cell && (epoch == 0 || r.Time >= to.Time) {
+				from, to, epoch = last, r, e
+			}
+			last, cell = r, at
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if epoch == 0 {
+		return nothing("movement within a week")
+	}
+	vehicle, producer := s.parties(a, to.Source)
+	ce, err := attest.Issue(s.Issuer, attest.MovementKind, vehicle, producer, now, now.Add(movementTerm), attest.MovementSubject{
+		Vehicle: vehicle.String(), Locations: []attest.Located{located(from), located(to)}, Producer: producer.String(),
+	})
+	return s.keep(ctx, a.Vehicle, epoch, ce, err)
+}
+
+// cellOf names the cell of a position.
+func cellOf(r vault.Row) string {
+	return fmt.Sprintf("%x", h3.Cell(r.Value.Location.Latitude, r.Value.Location.Longitude))
+}
+
+func located(r vault.Row) attest.Located {
+	return attest.Located{Type: "h3Cell", Value: attest.CellID{ID: cellOf(r)}, Time: r.Time.Time()}
 }
 
 // nearest finds the reading of a signal nearest to a time, within an hour, or the

@@ -17,6 +17,7 @@ const (
 	OdometerVersion = "vehicleodometer/v1.0.0"
 	HealthVersion   = "vehiclehealth/v1.0.0"
 	PositionVersion = "vehicleposition/v1.0.0"
+	MovementVersion = "pom/v1.0"
 )
 
 // Kind is a kind of credential.
@@ -32,6 +33,7 @@ var (
 	OdometerKind = Kind{OdometerVersion, "vehicle.odometer", "VehicleOdometerCredential"}
 	HealthKind   = Kind{HealthVersion, "vehicle.health", "VehicleHealthCredential"}
 	PositionKind = Kind{PositionVersion, "vehicle.position", "VehiclePositionCredential"}
+	MovementKind = Kind{MovementVersion, "vehicle.movement", "VehicleMovementCredential"}
 )
 
 // Credential is the payload of an attestation: a verifiable credential of the
@@ -82,6 +84,14 @@ type PositionSubject struct {
 	Vehicle   string    `json:"vehicleDID"`
 	Location  Located   `json:"location"`
 	Requested time.Time `json:"requestedTimestamp"`
+	Producer  string    `json:"producer"`
+}
+
+// MovementSubject says that the vehicle was in different H3 cells, in the order of
+// time.
+type MovementSubject struct {
+	Vehicle   string    `json:"vehicleDID"`
+	Locations []Located `json:"locations"`
 	Producer  string    `json:"producer"`
 }
 

@@ -165,7 +165,7 @@ func TestWhoExchanges(t *testing.T) {
 		{"", 400, "Missing or malformed JWT"}, {"Bearer", 400, "Missing or malformed JWT"}, {"Basic x", 400, "Missing or malformed JWT"},
 		{"Bearer x", 401, "Invalid or expired JWT"}, {"Bearer a.b.c", 401, "Invalid or expired JWT"},
 	} {
-		if r := w.call("POST", "/v1/tokens/exchange", "application/json", c.bearer, body); r.status != c.status || strings.TrimSpace(r.raw) != c.text {
+		if r := w.call("POST", "/v1/tokens/exchange", "application/json", c.bearer, body); r.status != c.status || r.body["message"] != c.text || r.body["code"] != float64(c.status) {
 			t.Errorf("%q: %d %s", c.bearer, r.status, r.raw)
 		}
 	}

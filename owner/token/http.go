@@ -85,11 +85,11 @@ func (s *SignIn) serveSubmit(w http.ResponseWriter, r *http.Request) {
 func (x *Exchange) serve(w http.ResponseWriter, r *http.Request) {
 	raw, err := Bearer(r.Header.Get("Authorization"))
 	if err != nil || raw == "" {
-		http.Error(w, "Missing or malformed JWT", http.StatusBadRequest)
+		fail(w, sayso.Fail(sayso.Invalid, "token.Exchange", "Missing or malformed JWT"))
 		return
 	}
 	if _, err := x.Callers.Verify(raw, "", x.Clock.Now()); err != nil {
-		http.Error(w, "Invalid or expired JWT", http.StatusUnauthorized)
+		fail(w, sayso.Fail(sayso.Unauthorized, "token.Exchange", "Invalid or expired JWT"))
 		return
 	}
 	var body Body
