@@ -18,8 +18,8 @@ import (
 	"sync"
 	"time"
 
-	"sayso/car/door"
 	"sayso/car/catalogue"
+	"sayso/car/door"
 	"sayso/internal/clock"
 	"sayso/internal/express"
 	"sayso/node/erasure"
