@@ -114,7 +114,7 @@ type verb func(s *story, ts *testscript.TestScript, args []string) error
 func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, v := range map[string]verb{
-		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "http": (*story).request,
+		"world": (*story).world, "node": (*story).node, "sayso": (*story).run, "gql": (*story).gql, "grpc": (*story).grpc, "http": (*story).request,
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
 		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill, "anvil": (*story).anvil,
 		"helps": (*story).helps, "letter": (*story).letter, "flood": (*story).flood, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive, "requests": (*story).requests,

@@ -170,8 +170,3 @@ func textsOf(s *state) lookup[string]   { return s.texts }
 func numbered[T any](k kind) func(*state, uint64) (T, bool) {
 	return func(s *state, id uint64) (T, bool) { return row[T](s, k, numberKey(id)) }
 }
-
-// texted reads rows of a kind by their key.
-func texted[T any](k kind) func(*state, string) (T, bool) {
-	return func(s *state, key string) (T, bool) { return row[T](s, k, key) }
-}

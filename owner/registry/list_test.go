@@ -109,7 +109,7 @@ func TestListsFindWhatALookAtEverythingFinds(t *testing.T) {
 	for round := range 60 {
 		n++
 		if err := r.Fold(block(n, byte(round), byte(round-1)), func(tx *Tx) error { randomFleet(rnd, tx); return nil }); err != nil {
-			n-- // of another branch than the last one
+			// It is of another branch than the last one.
 			if !errors.Is(err, ErrFork) {
 				t.Fatal(err)
 			}
