@@ -67,6 +67,11 @@
 //	receiver start          a target of webhooks, at $RECEIVER, which the next node may reach; the token is "secret"
 //	receiver answer STATUS  what it says from here on; 200 at first
 //	receiver told N FILE    wait until it was told N times since the last time, and write the bodies as a JSON array
+//	model TOOL ARGUMENTS    have agents.json of the next node name a model, a fake one: it asks for that tool and answers with what it said
+//	[!] mcp [-token T | -as NAME] list | call TOOL JSON
+//	                        ask as an agent, with the official client of MCP: over HTTP, or `sayso mcp --as NAME`;
+//	                        ! wants that the tool fails or its answer has errors
+//	personal NAME KEY TEXT  a variable with the signature that wallets give by personal_sign
 //	source ports            free ports for the doors of connections and attestations: $CONNECTIONS, $ATTESTATIONS
 //	source new NAME DEVICE VEHICLE OWNER
 //	                        a connection, and a synthetic device of it in a vehicle, as its owner signs

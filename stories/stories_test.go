@@ -118,7 +118,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"keep": (*story).keep, "json": (*story).json, "until": (*story).until, "hear": (*story).hear, "absent": (*story).absent,
 		"moment": (*story).moment, "needs": (*story).needs, "mqtt": (*story).overMQTT, "sdk": (*story).sdk, "fill": (*story).fill, "anvil": (*story).anvil,
 		"helps": (*story).helps, "letter": (*story).letter, "flood": (*story).flood, "crash": (*story).crash, "audit": (*story).audit, "drive": (*story).drive, "requests": (*story).requests,
-		"backup": (*story).backup, "power": (*story).power, "canaries": (*story).canaries, "quit": (*story).quit, "receiver": (*story).receiver, "source": (*story).source,
+		"backup": (*story).backup, "power": (*story).power, "canaries": (*story).canaries, "quit": (*story).quit, "receiver": (*story).receiver, "model": (*story).model, "mcp": (*story).mcp, "personal": (*story).personal, "source": (*story).source,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			s := ts.Value(storyKey{}).(*story)
