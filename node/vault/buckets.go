@@ -169,6 +169,9 @@ func (b *bucketing) piece(ws []*walker, from, to sayso.Instant) (bool, error) {
 	if b.stopped {
 		return false, nil
 	}
+	if err := b.ctx.Err(); err != nil {
+		return false, err
+	}
 	for i := range b.groups {
 		if err := b.signal(ws, &b.groups[i], from, to); err != nil {
 			return false, err

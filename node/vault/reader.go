@@ -361,6 +361,9 @@ func (w *walker) takeHot(ctx context.Context, last uint32, want signalSet, from,
 // part gives a part of a chunk that has a row of its own. The bytes are good
 // until the next call.
 func (w *walker) part(ctx context.Context, c *chunk, part uint32) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	p := c.place
 	p.part = part
 	w.key = p.append(w.key[:0])
