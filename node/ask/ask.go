@@ -28,6 +28,7 @@ import (
 	"sayso/node/vault"
 	"sayso/owner/consent"
 	"sayso/owner/registry"
+	"sayso/owner/token"
 )
 
 // Vault is what is read from; [vault.Engine] has it.
@@ -47,6 +48,7 @@ type Session struct {
 	Claims sayso.Permissions // what the token carries; all for an owner's own login
 	// Decide is [consent.Decide] for Who at this moment.
 	Decide func(vehicle uint64) consent.Verdict
+	Token  *token.Vehicle // what proves it, for links to payloads; nil where nothing does
 }
 
 // Config is what [New] needs; all but Gate, Limits and Log must be given.
@@ -58,7 +60,7 @@ type Config struct {
 	Issuer    sayso.Address // source of the credentials that this node signs
 	// Devices and Link are those of [fetch.Reader].
 	Devices fetch.Devices
-	Link    func(*fetch.Caller, *vault.Stored) string
+	Link    func(*fetch.Caller, fetch.Place) string
 	// Authorise finds who asks: nil without a token; an error of kind
 	// Unauthorized where the token is not valid.
 	Authorise func(*http.Request) (*Session, error)

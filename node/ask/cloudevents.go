@@ -17,7 +17,7 @@ func (s *Session) Caller() *fetch.Caller {
 	if s == nil {
 		return nil
 	}
-	return &fetch.Caller{Who: s.Who, Asset: s.Asset, Decide: func(vehicle uint64) consent.Verdict {
+	return &fetch.Caller{Who: s.Who, Asset: s.Asset, Token: s.Token, Decide: func(vehicle uint64) consent.Verdict {
 		return s.Decide(vehicle).Limit(s.Claims)
 	}}
 }

@@ -31,8 +31,7 @@ func (f *Front) openIssuer() error {
 }
 
 // fetch answers about cloud events as they were received, and attests.
-func (f *Front) fetch(cat *catalogue.Catalogue, tokens *token.Verifier[token.Vehicle], gate *graphql.Gate) error {
-	reader := &fetch.Reader{Vault: f.cfg.Vault, Chain: f.cfg.Registry.Chain(), Devices: f.cfg.Registry}
+func (f *Front) fetch(cat *catalogue.Catalogue, tokens *token.Verifier[token.Vehicle], gate *graphql.Gate, reader *fetch.Reader) error {
 	caller := func(r *http.Request) (*fetch.Caller, error) {
 		s, err := f.session(r, tokens)
 		return s.Caller(), err
@@ -48,6 +47,20 @@ func (f *Front) fetch(cat *catalogue.Catalogue, tokens *token.Verifier[token.Veh
 	return vouch.Routes(f, &vouch.Service{
 		Vault: f.cfg.Vault, Registry: f.cfg.Registry, Catalogue: cat, Raw: reader, Issuer: f.issuer, Clock: f.cfg.Clock,
 	}, f.cfg.BaseURL, caller)
+}
+
+// links has the reader answer long payloads by link, and serves what is behind
+// the links.
+func (f *Front) links(reader *fetch.Reader, gate *graphql.Gate) {
+	l := fetch.NewLinks(fetch.Links{
+		Reader: reader, Clock: f.cfg.Clock, Base: f.cfg.BaseURL, Turn: gate.Costly,
+		Caller: func(claims *token.Vehicle) (*fetch.Caller, error) {
+			s, err := f.sessionOf(claims)
+			return s.Caller(), err
+		},
+	})
+	reader.Link = l.Link
+	f.Handle("GET "+fetch.PayloadPath+"{link}", l)
 }
 
 // owns says of which ownerships of a vehicle somebody is the owner, and whether

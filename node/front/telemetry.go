@@ -6,6 +6,7 @@ import (
 	"sayso"
 	"sayso/car/catalogue"
 	"sayso/node/ask"
+	"sayso/node/ask/fetch"
 	"sayso/node/ask/graphql"
 	"sayso/owner/consent"
 	"sayso/owner/token"
@@ -18,6 +19,9 @@ func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token
 		Authorise: func(r *http.Request) (*ask.Session, error) { return f.session(r, tokens) },
 		Issuer:    f.issuer.Address(), Devices: f.cfg.Registry,
 	}
+	reader := &fetch.Reader{Vault: cfg.Vault, Chain: cfg.Chain, Devices: cfg.Devices}
+	f.links(reader, gate)
+	cfg.Link = reader.Link
 	for path, dialect := range map[string]catalogue.Dialect{"/telemetry/query": catalogue.Telemetry, "/query": catalogue.Subject} {
 		server, err := ask.New(cfg, dialect)
 		if err != nil {
@@ -28,7 +32,7 @@ func (f *Front) telemetry(cat *catalogue.Catalogue, tokens *token.Verifier[token
 	if err := f.rest(cfg); err != nil {
 		return err
 	}
-	return f.fetch(cat, tokens, gate)
+	return f.fetch(cat, tokens, gate, reader)
 }
 
 // session is who asks, as the vehicle token of a request proves it. What the
@@ -42,6 +46,11 @@ func (f *Front) session(r *http.Request, tokens *token.Verifier[token.Vehicle]) 
 	if err != nil {
 		return nil, err
 	}
+	return f.sessionOf(claims)
+}
+
+// sessionOf is the session that the claims of a vehicle token open.
+func (f *Front) sessionOf(claims *token.Vehicle) (*ask.Session, error) {
 	asset, err := sayso.ParseDID(claims.Asset)
 	if err != nil {
 		return nil, &sayso.Error{Op: "front.session", Fault: sayso.Unauthorized, Message: "the token names no vehicle", Err: err}
@@ -51,7 +60,7 @@ func (f *Front) session(r *http.Request, tokens *token.Verifier[token.Vehicle]) 
 		only = nil // every vehicle of the account, which is decided for each
 	}
 	return &ask.Session{
-		Who: claims.Grantee, Asset: only, Claims: claims.Set(),
+		Who: claims.Grantee, Asset: only, Claims: claims.Set(), Token: claims,
 		Decide: func(vehicle uint64) consent.Verdict {
 			if !f.licensed(claims) {
 				return consent.Verdict{Vehicle: vehicle, Reason: consent.NotShared}

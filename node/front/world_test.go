@@ -101,7 +101,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	w.vault, err = vault.Open(vault.Config{
 		FS: vfs.NewMem(), Dir: "vault", RootKey: root, Clock: w.clock,
-		SegmentBytes: 1 << 20, MemTableBytes: 1 << 20, CacheBytes: 4 << 20, MinFreeBytes: 1, CommitTimeout: time.Minute,
+		SegmentBytes: 4 << 20, MemTableBytes: 1 << 20, CacheBytes: 4 << 20, MinFreeBytes: 1, CommitTimeout: time.Minute,
 	})
 	w.must(err)
 	t.Cleanup(func() { w.vault.Close() })

@@ -18,6 +18,7 @@ import (
 	"sayso/owner/attest"
 	"sayso/owner/consent"
 	"sayso/owner/registry"
+	"sayso/owner/token"
 )
 
 // Vault is what is read from; [vault.Engine] has it.
@@ -38,7 +39,7 @@ type Reader struct {
 	Devices Devices // nil where no device can be asked for
 	// Link is where a payload can be had that is too long to stand in an answer;
 	// nil where every payload stands in it.
-	Link func(c *Caller, s *vault.Stored) string
+	Link func(c *Caller, at Place) string
 }
 
 // Caller is who asks, as a token proves it. Decide is what the owner allows and
@@ -47,6 +48,7 @@ type Caller struct {
 	Who    sayso.Address
 	Asset  *sayso.DID // the vehicle that the token is for; nil: any
 	Decide func(vehicle uint64) consent.Verdict
+	Token  *token.Vehicle // what proves it, for links; nil where nothing does
 }
 
 // Subject is what is asked about: a vehicle, or what one device said of it.

@@ -39,7 +39,7 @@ func (q *question) read() (graphql.Slice[*event], error) {
 	}
 	out := make(graphql.Slice[*event], len(found))
 	for i := range found {
-		out[i] = &event{Stored: found[i], link: q.r.link(q.caller, &found[i])}
+		out[i] = &event{Stored: found[i], link: q.link(&found[i])}
 	}
 	return out, nil
 }
@@ -61,11 +61,11 @@ func (q *question) cause(err error) error {
 }
 
 // link is where the payload of an event is, if it is too long for an answer.
-func (r *Reader) link(c *Caller, s *vault.Stored) string {
-	if r.Link == nil || len(s.Envelope.Data) <= MaxInline {
+func (q *question) link(s *vault.Stored) string {
+	if q.r.Link == nil || len(s.Envelope.Data) <= MaxInline {
 		return ""
 	}
-	return r.Link(c, s)
+	return q.r.Link(q.caller, Place{q.Vehicle, s.Epoch, s.Seq, s.Envelope.Time, q.Deleted})
 }
 
 // Refusal says what is missing.
