@@ -257,6 +257,7 @@ func (w *world) publicQuestions() (list []string) {
 		"node": `(id: "V_kc0bWQ")`, "vehicle": fmt.Sprintf(`(tokenId: %d)`, car), "aftermarketDevice": `(by: {tokenId: 5})`,
 		"manufacturer": `(by: {tokenId: 1})`, "developerLicense": `(by: {tokenId: 1})`, "sacd": fmt.Sprintf(`(grantee: %q)`, licenceOf["app"]),
 		"syntheticDevice": `(by: {tokenId: 1})`, "dcn": `(by: {name: "x"})`, "rewards": fmt.Sprintf(`(user: %q)`, account("owner")),
+		"connection": `(by: {tokenId: 1})`, "deviceDefinition": `(by: {id: "toyota_rav4_2018"})`, "template": `(by: {tokenId: 1})`, "account": fmt.Sprintf(`(by: {address: %q})`, account("owner")),
 		"first": `(first: 5)`,
 	}}
 	for _, t := range out.Data.Schema.Types {
