@@ -81,28 +81,56 @@ func (r *Reader) Scan(ctx context.Context, view View, signals []sayso.SignalID, 
 	})
 }
 
-// scan gives the rows of one span at a time, in order and without repetitions.
-// The slice is reused.
+// scan gives the rows of one span at a time, or of one hour where a span has many,
+// in order and without repetitions. The slice is reused.
 func (r *Reader) scan(ctx context.Context, view View, want signalSet, from, to sayso.Instant, yield func([]Row) bool) error {
 	from, to, ok := clip(from, to)
 	if !ok {
 		return nil
 	}
 	return r.spans(ctx, view, want, from, to, false, func(ws []*walker, from, to sayso.Instant) (bool, error) {
-		rows, err := r.rowsOf(ctx, ws, want, from, to)
-		return len(rows) == 0 || yield(rows), err
+		for step := pieceOf(ws, to-from); from < to; from += step {
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			rows, err := r.rowsOf(ctx, ws, want, from, min(from+step, to))
+			if err != nil || len(rows) > 0 && !yield(rows) {
+				return false, err
+			}
+		}
+		return true, nil
 	})
 }
 
-// rowsOf gives the rows of a span.
+// manyRows is how many rows are built at once, unless an hour has more.
+const manyRows = 1 << 14
+
+// pieceOf is how much of a span is built at once.
+func pieceOf(ws []*walker, span sayso.Instant) sayso.Instant {
+	n := 0
+	for _, w := range ws {
+		n += len(w.rows)
+		for _, c := range w.chunks {
+			n += c.n * len(c.cols)
+		}
+	}
+	if n <= manyRows {
+		return span
+	}
+	return min(span, hour)
+}
+
+// rowsOf gives the rows of a span that lie in [from, to).
 func (r *Reader) rowsOf(ctx context.Context, ws []*walker, want signalSet, from, to sayso.Instant) ([]Row, error) {
 	runs := r.runs[:0]
 	for _, w := range ws {
 		for _, c := range w.chunks {
-			runs = append(runs, run{first: c.first, last: c.last, w: w, c: c})
+			if c.first < to && c.last >= from {
+				runs = append(runs, run{first: c.first, last: c.last, w: w, c: c})
+			}
 		}
-		if n := len(w.rows); n > 0 {
-			runs = append(runs, run{first: w.rows[0].Time, last: w.rows[n-1].Time, rows: w.rows})
+		if rows := between(w.rows, from, to); len(rows) > 0 {
+			runs = append(runs, run{first: rows[0].Time, last: rows[len(rows)-1].Time, rows: rows})
 		}
 	}
 	r.runs = runs
