@@ -24,6 +24,7 @@ import (
 	"sayso"
 	"sayso/car/catalogue"
 	"sayso/internal/clock"
+	"sayso/node/ask/fetch"
 	"sayso/node/ask/graphql"
 	"sayso/node/ask/identity"
 	"sayso/node/vault"
@@ -163,10 +164,12 @@ func (a *attack) request(base, to string) *http.Request {
 	body := a.body
 	if !a.raw {
 		query := a.query
-		if d, ok := dialects[to]; ok {
-			for n := range uint64(10) {
-				query = strings.ReplaceAll(query, fmt.Sprintf("$%d", n), subject(d, n))
+		for n := range uint64(10) {
+			argument := strings.Replace(subject(catalogue.Subject, n), "subject", "did", 1)
+			if d, ok := dialects[to]; ok {
+				argument = subject(d, n)
 			}
+			query = strings.ReplaceAll(query, fmt.Sprintf("$%d", n), argument)
 		}
 		body = fmt.Sprintf(`{"query":%s,"operationName":%s`, quoted(query), quoted(a.op))
 		if a.vars != "" {
@@ -234,7 +237,12 @@ func (v *counting) Summary(ctx context.Context, w vault.View) (vault.Summary, er
 	return v.Vault.Summary(ctx, w)
 }
 
-// fortress serves both dialects and identity over HTTP, with one gate.
+func (v *counting) CloudEventsOf(ctx context.Context, w vault.View, of vault.Class, from, to sayso.Instant, yield func(vault.Stored) bool) error {
+	v.reads.Add(1)
+	return v.Vault.CloudEventsOf(ctx, w, of, from, to, yield)
+}
+
+// fortress serves both dialects, cloud events and identity over HTTP, with one gate.
 type fortress struct {
 	*httptest.Server
 	vault *counting
@@ -258,6 +266,17 @@ func newFortress(t testing.TB, deadline time.Duration, gate graphql.GateConfig) 
 		}
 		mux.Handle("/"+name, s)
 	}
+	raw, err := fetch.New(fetch.Config{
+		Reader: &fetch.Reader{Vault: f.vault, Chain: testChain}, Gate: f.gate,
+		Authorise: func(r *http.Request) (*fetch.Caller, error) {
+			s, err := session(w.registry, r.Header.Get("Authorization"))
+			return s.Caller(), err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux.Handle("/fetch", raw)
 	id, err := identity.New(identity.Config{Registry: w.registry, Clock: clock.NewManual(testNow), BaseURL: "http://node", Gate: f.gate})
 	if err != nil {
 		t.Fatal(err)
