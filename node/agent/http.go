@@ -136,7 +136,7 @@ func (s *Agents) serveMessage(who sayso.Address, _ http.ResponseWriter, r *http.
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"agentId": q.agent.id, "message": q.Message, "response": text, "vehicleIds": q.Vehicles, "timestamp": s.cfg.Clock.Now().Format(time.RFC3339)}, nil
+	return map[string]any{"agentId": q.agent.id, "message": q.Message, "response": text, "vehiclesQueried": q.Vehicles, "timestamp": s.cfg.Clock.Now().Format(time.RFC3339)}, nil
 }
 
 // serveStream answers as server-sent events: {content} for each piece, {done} or
@@ -161,6 +161,6 @@ func (s *Agents) serveStream(who sayso.Address, w http.ResponseWriter, r *http.R
 		event(map[string]any{"error": sayso.MessageOf(err), "done": true})
 		return nil, nil
 	}
-	event(map[string]any{"done": true, "agentId": q.agent.id, "timestamp": s.cfg.Clock.Now().Format(time.RFC3339)})
+	event(map[string]any{"done": true, "agentId": q.agent.id, "vehiclesQueried": q.Vehicles, "timestamp": s.cfg.Clock.Now().Format(time.RFC3339)})
 	return nil, nil
 }
