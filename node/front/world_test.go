@@ -85,6 +85,7 @@ type world struct {
 	server    *httptest.Server
 	conn      *grpc.ClientConn  // of gRPC
 	base      uint64            // the block to which every scenario goes back
+	keys      string            // folder of the keys
 	logins    map[string]string // developer tokens by name and client
 }
 
@@ -111,6 +112,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	t.Cleanup(func() { w.documents.Close() })
 	keys := t.TempDir()
+	w.keys = keys
 	certifier, err := token.OpenCertifier(keys, home+"/certificates", w.clock)
 	w.must(err)
 	w.erasures, err = erasure.Open(t.Context(), erasure.Config{

@@ -3,18 +3,14 @@ package token_test
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -234,17 +230,6 @@ func (w *world) access(a attempt) string {
 
 func (w *world) exchange(developer string, body string) reply {
 	return w.call("POST", "/v1/tokens/exchange", "application/json", "Bearer "+developer, body)
-}
-
-// private reads the secret key of an issuer.
-func (w *world) private(name string) *rsa.PrivateKey {
-	w.t.Helper()
-	text, err := os.ReadFile(filepath.Join(w.keys, name+".pem"))
-	w.must(err)
-	block, _ := pem.Decode(text)
-	k, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	w.must(err)
-	return k
 }
 
 // part decodes a part of a token.
