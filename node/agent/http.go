@@ -26,14 +26,14 @@ func Routes(mux Mux, s *Agents) {
 		"GET /agents/{id}/history":  s.serveHistory,
 	} {
 		mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if s.cfg.Model == nil {
-				write(w, http.StatusNotImplemented, map[string]any{"code": http.StatusNotImplemented,
-					"message": "agents are not configured on this node: its operator names a model endpoint in agents.json in the folder of the keys"})
-				return
-			}
 			who, err := s.cfg.Caller(r)
 			if err == nil && who.IsZero() {
 				err = sayso.Fail(sayso.Unauthorized, "agent", "a developer token is needed: Authorization: Bearer ...")
+			}
+			if err == nil && s.cfg.Model == nil {
+				write(w, http.StatusNotImplemented, map[string]any{"code": http.StatusNotImplemented,
+					"message": "agents are not configured on this node: its operator names a model endpoint in agents.json in the folder of the keys"})
+				return
 			}
 			var answer any
 			if err == nil {

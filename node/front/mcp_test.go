@@ -39,9 +39,16 @@ func (w *world) agent(token string) *sdk.ClientSession {
 
 func (w *world) tool(c *sdk.ClientSession, name string, args map[string]any) string {
 	w.t.Helper()
+	text, _ := w.toolRefuses(c, name, args)
+	return text
+}
+
+// toolRefuses also says whether a tool answered that it failed.
+func (w *world) toolRefuses(c *sdk.ClientSession, name string, args map[string]any) (text string, refused bool) {
+	w.t.Helper()
 	res, err := c.CallTool(w.t.Context(), &sdk.CallToolParams{Name: name, Arguments: args})
 	w.must(err)
-	return res.Content[0].(*sdk.TextContent).Text
+	return res.Content[0].(*sdk.TextContent).Text, res.IsError
 }
 
 // TestToolsShowWhatQueriesShow has an app call tools in every state of its grant,

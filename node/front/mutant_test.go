@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sayso/car/catalogue"
 	"sayso/internal/mutant"
 	"sayso/owner/registry"
 	"sayso/owner/token"
@@ -18,6 +19,12 @@ func TestMutantsOnEveryListener(t *testing.T) {
 	w.fold(func(tx *registry.Tx) { tx.PutGrant(grant(car, "app", everything, registry.Forever, tx.Block.Number)) })
 	w.final()
 	vehicle, _ := w.exchange("app", car, everything)
+	cat, err := catalogue.Load()
+	w.must(err)
+	secrets := w.speak(cat, readPolicy(t), car).secrets()
+	if text := w.tool(w.agent(vehicle), "telemetry_get_signals_snapshot", map[string]any{"tokenId": car}); leaks(text, secrets) == nil {
+		t.Fatalf("the genuine token shows nothing by a tool: %.300s", text)
+	}
 	ways := map[string][][3]string{
 		token.VehicleKeys: {
 			{"GET", fmt.Sprintf("/v1/vehicle/%d/trips", car)}, {"POST", fmt.Sprintf("/v2/attestation/vin/%d", car)}, {"GET", fmt.Sprintf("/v2/vehicles/%d/valuations", car)},
@@ -26,6 +33,7 @@ func TestMutantsOnEveryListener(t *testing.T) {
 		token.DeveloperKeys: {
 			{"GET", "/v1/webhooks"}, {"GET", fmt.Sprintf("/v1/vehicles/%d/refused", car)}, {"DELETE", fmt.Sprintf("/v1/vehicles/%d/data", car)},
 			{"GET", fmt.Sprintf("/v1/vehicles/%d/erasures", car)}, {"POST", "/v1/tokens/exchange", "{}"}, {"GRPC", "AccessCheck", "{}"},
+			{"POST", "/agents", "{}"}, {"GET", "/agents/x/history"},
 		},
 	}
 	total := 0
@@ -39,6 +47,9 @@ func TestMutantsOnEveryListener(t *testing.T) {
 					continue // its audience is the client that signed in, whichever that is
 				}
 				total++
+				if text, refused := w.toolRefuses(w.agent(bad), "telemetry_get_signals_snapshot", map[string]any{"tokenId": car}); !refused && !strings.Contains(text, "UNAUTHORIZED") || leaks(text, secrets) != nil {
+					t.Errorf("a tool with %s %s: %.300s", class, name, text)
+				}
 				for _, way := range ways[keys] {
 					if way[0] == "GRPC" {
 						if got, err := w.rpc(way[1], bad, way[2]); err == nil {

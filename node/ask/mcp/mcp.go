@@ -135,9 +135,12 @@ func (a *asker) run(ctx context.Context, t *tool, r *sdk.CallToolRequest) ([]byt
 			return nil, err
 		}
 	}
-	answer, err := a.send(ctx, q, bearer)
+	answer, status, err := a.send(ctx, q, bearer)
 	if err != nil {
 		return nil, err
+	}
+	if status >= http.StatusBadRequest {
+		return nil, refusal(status, answer)
 	}
 	return shorten(answer)
 }
@@ -173,18 +176,17 @@ func graphQL(path, query string, variables map[string]any) question {
 	return question{http.MethodPost, path, body}
 }
 
-// send asks the node and gives the body of its answer.
-func (a *asker) send(ctx context.Context, q question, bearer string) ([]byte, error) {
+// send asks the node and gives body and status of its answer.
+func (a *asker) send(ctx context.Context, q question, bearer string) (text []byte, status int, err error) {
 	var body []byte
 	if q.body != nil {
-		var err error
 		if body, err = json.Marshal(q.body); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	r, err := http.NewRequestWithContext(ctx, q.method, q.path, bytes.NewReader(body))
 	if err != nil {
-		return nil, invalid("%v", err)
+		return nil, 0, invalid("%v", err)
 	}
 	r.RemoteAddr, _ = ctx.Value(remoteKey{}).(string)
 	r.RequestURI, r.Host = q.path, "mcp"
@@ -194,13 +196,33 @@ func (a *asker) send(ctx context.Context, q question, bearer string) ([]byte, er
 	}
 	w := &answer{header: http.Header{}}
 	a.node.ServeHTTP(w, r)
-	switch {
-	case w.body.Len() > maxAnswer:
-		return nil, sayso.Fail(sayso.TooLarge, "mcp", fmt.Sprintf("the answer is longer than %d bytes: ask for less at once", maxAnswer))
-	case w.status >= http.StatusBadRequest && !strings.HasPrefix(w.header.Get("Content-Type"), "application/json"):
-		return nil, sayso.Fail(faultOf(w.status), "mcp", strings.TrimSpace(w.body.String()))
+	if w.body.Len() > maxAnswer {
+		return nil, 0, sayso.Fail(sayso.TooLarge, "mcp", fmt.Sprintf("the answer is longer than %d bytes: ask for less at once", maxAnswer))
 	}
-	return w.body.Bytes(), nil
+	return w.body.Bytes(), w.status, nil
+}
+
+// refusal is the error that the node answered.
+func refusal(status int, answer []byte) error {
+	var told struct {
+		Message string `json:"message"`
+		Errors  []struct {
+			Message string `json:"message"`
+		} `json:"errors"`
+	}
+	text := strings.TrimSpace(string(answer))
+	if json.Unmarshal(answer, &told) == nil {
+		switch {
+		case told.Message != "":
+			text = told.Message
+		case len(told.Errors) > 0:
+			text = told.Errors[0].Message
+		}
+	}
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "")
+	}
+	return sayso.Fail(faultOf(status), "mcp", text)
 }
 
 // faultOf is what a status says.

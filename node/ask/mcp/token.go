@@ -59,27 +59,26 @@ func (a *asker) exchange(ctx context.Context, bearer string, v vehicle, ask []sa
 		}
 	}
 	body := map[string]any{"asset": v.did, "permissions": names}
-	raw, err := a.send(ctx, question{http.MethodPost, "/v1/tokens/exchange", body}, bearer)
+	raw, _, err := a.send(ctx, question{http.MethodPost, "/v1/tokens/exchange", body}, bearer)
 	if err != nil {
 		return "", nil, err
 	}
 	var out struct {
 		Token   string   `json:"token"`
 		Missing []string `json:"missing"`
-		Message string   `json:"message"`
 	}
 	if err := json.Unmarshal(raw, &out); err != nil {
 		return "", nil, sayso.Fail(sayso.Unauthorized, "mcp", "the token was not exchanged")
 	}
 	if out.Token == "" && len(out.Missing) == 0 {
-		return "", nil, sayso.Fail(sayso.Denied, "mcp", out.Message)
+		return "", nil, refusal(http.StatusForbidden, raw)
 	}
 	return out.Token, out.Missing, nil
 }
 
 // didOf finds the DID of a vehicle.
 func (a *asker) didOf(ctx context.Context, token uint64) (string, error) {
-	raw, err := a.send(ctx, graphQL(identityPath, `query($id: Int!) { vehicle(tokenId: $id) { tokenDID } }`, map[string]any{"id": token}), "")
+	raw, _, err := a.send(ctx, graphQL(identityPath, `query($id: Int!) { vehicle(tokenId: $id) { tokenDID } }`, map[string]any{"id": token}), "")
 	if err != nil {
 		return "", err
 	}
