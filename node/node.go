@@ -59,6 +59,7 @@ type Node struct {
 	Documents *shelf.Shelf
 	Erasures  *erasure.Ledger
 
+	root      vault.RootKey
 	inner     vault.RootKey // seals what is kept beside the vault
 	certifier *token.Issuer
 	own       *devchain.Chain // nil when another chain is followed
@@ -168,6 +169,7 @@ func (n *Node) openVault(context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.root = root
 	n.Vault, err = vault.Open(vault.Config{
 		Dir: n.Config.VaultDir(), RootKey: root, Inner: true, Clock: n.Clock, Log: n.Log,
 		MemoryBytes: n.Config.MemoryMB << 20, Retain: retain, Fatal: n.fail,

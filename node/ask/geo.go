@@ -1,18 +1,15 @@
 package ask
 
-import "math"
+import (
+	"math"
+
+	"sayso/internal/earth"
+)
 
 const radians = math.Pi / 180
 
-// meanRadius is the radius of the Earth as a sphere, in kilometres (IUGG R1).
-const meanRadius = 6371.0088
-
 // sphere is the distance of two places on a sphere, in kilometres.
-func sphere(a, b point) float64 {
-	lat, lng := (b.lat-a.lat)*radians, (b.lng-a.lng)*radians
-	h := math.Pow(math.Sin(lat/2), 2) + math.Cos(a.lat*radians)*math.Cos(b.lat*radians)*math.Pow(math.Sin(lng/2), 2)
-	return 2 * meanRadius * math.Asin(math.Min(1, math.Sqrt(h)))
-}
+func sphere(a, b point) float64 { return earth.Distance(a.lat, a.lng, b.lat, b.lng) }
 
 // The WGS 84 ellipsoid: equatorial radius in kilometres, and flattening.
 const (

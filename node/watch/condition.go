@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 
 	"sayso"
+	"sayso/internal/earth"
 )
 
 // maxCost is how much an evaluation may cost, in units of CEL's own account
@@ -149,9 +150,6 @@ func plain(v sayso.Value) any {
 	return v.Number
 }
 
-// meanRadius is that of the Earth as a sphere, in kilometres (IUGG R1).
-const meanRadius = 6371.0088
-
 // geoDistance is the length of the great circle between two places given as
 // latitude, longitude, latitude, longitude in degrees, in kilometres.
 func geoDistance(args ...ref.Val) ref.Val {
@@ -161,9 +159,7 @@ func geoDistance(args ...ref.Val) ref.Val {
 		if !ok {
 			return types.NewErr("geoDistance needs numbers")
 		}
-		at[i] = f * math.Pi / 180
+		at[i] = f
 	}
-	half := func(d float64) float64 { return math.Sin(d/2) * math.Sin(d/2) }
-	h := half(at[2]-at[0]) + math.Cos(at[0])*math.Cos(at[2])*half(at[3]-at[1])
-	return types.Double(2 * meanRadius * math.Asin(math.Min(1, math.Sqrt(h))))
+	return types.Double(earth.Distance(at[0], at[1], at[2], at[3]))
 }

@@ -26,20 +26,7 @@ func identityTools() []tool {
 				{"tokenDID", "string", "String", "Its DID.", false},
 			},
 		}.asked(identityPath, "vehicle", vehicleFields),
-		tool{
-			name: "identity_list_vehicles", about: "Vehicles, the newest first, a page at a time.",
-			args: []argument{
-				{"first", "integer", "Int", "How many, at most 100; 20 if not given.", false},
-				{"after", "string", "String", "endCursor of the page before.", false},
-				{"filterBy", "object", "VehiclesFilter", "Such as {\"owner\": \"0x...\"}, {\"privileged\": \"0x...\"} for those shared with an account, {\"make\": \"Toyota\"}.", false},
-			},
-			ask: func(args map[string]any) (question, error) {
-				if args["first"] == nil {
-					args["first"] = 20
-				}
-				return listVehicles.build(identityPath, "vehicles", `{ totalCount nodes `+vehicleFields+` pageInfo { endCursor hasNextPage } }`, args), nil
-			},
-		},
+		listVehicles(),
 		tool{
 			name: "identity_get_aftermarket_device", about: "A device that plugs into a car: its owner, maker and vehicle.",
 			args: []argument{{"by", "object", "AftermarketDeviceBy!", "One of {\"tokenId\": 1}, {\"address\": \"0x...\"}, {\"serial\": \"...\"}.", true}},
@@ -47,10 +34,24 @@ func identityTools() []tool {
 	)
 }
 
-// listVehicles has the variables of identity_list_vehicles.
-var listVehicles = tool{args: []argument{
-	{"first", "integer", "Int", "", false}, {"after", "string", "String", "", false}, {"filterBy", "object", "VehiclesFilter", "", false},
-}}
+// listVehicles asks for a page, of twenty where no length is given.
+func listVehicles() tool {
+	t := tool{
+		name: "identity_list_vehicles", about: "Vehicles, the newest first, a page at a time.",
+		args: []argument{
+			{"first", "integer", "Int", "How many, at most 100; 20 if not given.", false},
+			{"after", "string", "String", "endCursor of the page before.", false},
+			{"filterBy", "object", "VehiclesFilter", "Such as {\"owner\": \"0x...\"}, {\"privileged\": \"0x...\"} for those shared with an account, {\"make\": \"Toyota\"}.", false},
+		},
+	}
+	t.ask = func(args map[string]any) (question, error) {
+		if args["first"] == nil {
+			args["first"] = 20
+		}
+		return t.build(identityPath, "vehicles", `{ totalCount nodes `+vehicleFields+` pageInfo { endCursor hasNextPage } }`, args), nil
+	}
+	return t
+}
 
 // window are the arguments of a span of time.
 var window = []argument{

@@ -37,6 +37,7 @@ type RootKey interface {
 type Config struct {
 	Path     string // the SQLite file
 	RootKey  RootKey
+	Former   RootKey // sealed the documents of older files; it is needed once
 	Registry *registry.Registry
 	Clock    clock.Clock
 	Log      *slog.Logger
@@ -96,6 +97,9 @@ func Open(cfg Config) (*Shelf, error) {
 	}
 	s.db.SetMaxOpenConns(1)
 	if _, err := s.db.Exec(schema); err != nil {
+		return nil, errors.Join(fmt.Errorf("documents: %s: %w", cfg.Path, err), s.db.Close())
+	}
+	if err := s.reseal(); err != nil {
 		return nil, errors.Join(fmt.Errorf("documents: %s: %w", cfg.Path, err), s.db.Close())
 	}
 	return s, nil

@@ -280,6 +280,29 @@ func TestWhatIsKeptIsSealed(t *testing.T) {
 	}
 }
 
+// Documents that another key sealed are sealed anew once, and open without it
+// from then on.
+func TestDocumentsOfAFormerKey(t *testing.T) {
+	w := newWorld(t, options{root: 3})
+	body := written(draft(), "anna")
+	if r := w.post(body); r.status != http.StatusCreated {
+		t.Fatalf("posted: %d %s", r.status, r.raw)
+	}
+	source := "ipfs://" + document.Of(body).String()
+	w.must(w.shelf.Close())
+	for _, o := range []options{{dir: w.dir, root: 4, former: 3}, {dir: w.dir, root: 4, former: 9}, {dir: w.dir, root: 4}} {
+		again := newWorld(t, o)
+		if _, ok := again.shelf.Document(source); !ok {
+			t.Errorf("%+v: the document cannot be read: %s", o, again.log.String())
+		}
+		again.must(again.shelf.Close())
+	}
+	old := newWorld(t, options{dir: w.dir, root: 3})
+	if _, ok := old.shelf.Document(source); ok {
+		t.Error("the former key still opens it")
+	}
+}
+
 func TestAGrantorHasARoomOfSomeSize(t *testing.T) {
 	w := newWorld(t, options{})
 	d := draft()

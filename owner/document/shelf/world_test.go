@@ -71,6 +71,7 @@ type options struct {
 	contract attest.Contract
 	dir      string // of an earlier world
 	root     byte
+	former   byte // 0: none
 }
 
 // world is a node's registry, shelf and tokens, over HTTP.
@@ -99,8 +100,13 @@ func newWorld(t testing.TB, o options) *world {
 	t.Cleanup(func() { w.registry.Close() })
 	root, err := rootkey.New([32]byte{o.root})
 	w.must(err)
+	var former shelf.RootKey
+	if o.former != 0 {
+		former, err = rootkey.New([32]byte{o.former})
+		w.must(err)
+	}
 	w.shelf, err = shelf.Open(shelf.Config{
-		Path: filepath.Join(w.dir, "documents.db"), RootKey: root, Registry: w.registry, Clock: w.clock,
+		Path: filepath.Join(w.dir, "documents.db"), RootKey: root, Former: former, Registry: w.registry, Clock: w.clock,
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)), Gateway: o.gateway, Contract: o.contract,
 	})
 	w.must(err)
