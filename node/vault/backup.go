@@ -50,7 +50,7 @@ func (v *Vault) backup(ctx context.Context, put func(string, io.Reader) error) (
 	if err := v.cfg.FS.RemoveAll(dir); err != nil {
 		return 0, fmt.Errorf("vault: backup: %w", err)
 	}
-	err = v.db.Checkpoint(dir)
+	err = v.guarded(func() error { return v.db.Checkpoint(dir) })
 	if err == nil {
 		err = v.putAll(ctx, dir, "rows", put)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	iofs "io/fs"
 	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -43,25 +44,26 @@ func Open(cfg Config) (*Vault, error) {
 	return v, nil
 }
 
-// guarded runs f, which opens Pebble, so that it may end by
-// [engineLog.Fatalf], or by the panic with which Pebble answers a directory
-// that cannot be synced.
-func (v *Vault) guarded(f func() error) (err error) {
-	done := make(chan struct{})
-	err = errors.New("vault: the row engine gave up")
+// guarded runs f, which enters Pebble on a caller's behalf. Pebble may end the
+// goroutine by [engineLog.Fatalf], with its locks held; panic, as it does at a
+// directory that cannot be synced; or wait for ever for another goroutine that
+// ended so. The caller hears of the failure in each case.
+func (v *Vault) guarded(f func() error) error {
+	done := make(chan error, 1)
 	go func() {
-		defer close(done)
+		err := errors.New("vault: the row engine gave up")
 		defer func() {
 			if p := recover(); p != nil {
-				v.fail(fmt.Errorf("vault: the row engine gave up: %v", p))
+				v.fail(fmt.Errorf("vault: the row engine gave up: %v\n%s", p, debug.Stack()))
 			}
+			done <- err
 		}()
 		err = f()
 	}()
 	select {
-	case <-done:
+	case err := <-done:
 		return errors.Join(err, v.failure())
-	case <-v.dead: // and f may wait for ever
+	case <-v.dead:
 		return v.failure()
 	}
 }

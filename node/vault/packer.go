@@ -151,21 +151,26 @@ func (v *Vault) Pack(ctx context.Context) error {
 		return err
 	}
 	defer v.leaveCall()
-	p := &packer{v: v}
-	err := p.sweep(ctx, true)
-	if err == nil {
-		err = p.join(ctx)
-	}
-	if err == nil {
-		err = p.retain(ctx)
-	}
-	if err == nil {
+	err := v.guarded(func() error {
+		p := &packer{v: v}
+		for _, part := range []func(context.Context) error{
+			func(ctx context.Context) error { return p.sweep(ctx, true) }, p.join, p.retain,
+		} {
+			if err := part(ctx); err != nil {
+				return err
+			}
+		}
 		return nil
+	})
+	switch {
+	case v.failure() != nil:
+		return v.failure()
+	case ctx.Err() != nil:
+		return cancelled(op, ctx.Err())
+	case err != nil:
+		return unreadable(op, err)
 	}
-	if cause := ctx.Err(); cause != nil {
-		return cancelled(op, cause)
-	}
-	return unreadable(op, err)
+	return nil
 }
 
 // settled is how long after the end of a bucket its rest is packed.

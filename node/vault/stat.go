@@ -165,11 +165,13 @@ func (v *Vault) Compact(ctx context.Context) (before, after uint64, err error) {
 		case <-ctx.Done():
 			return 0, 0, cancelled(op, ctx.Err())
 		}
-		err = v.db.Compact(ctx, []byte{0}, []byte{0xff}, true)
+		err = v.guarded(func() error { return v.db.Compact(ctx, []byte{0}, []byte{0xff}, true) })
 	}
 	switch {
 	case ctx.Err() != nil:
 		return 0, 0, cancelled(op, ctx.Err())
+	case v.failure() != nil:
+		return 0, 0, v.failure()
 	case err != nil:
 		return 0, 0, unreadable(op, err)
 	}
