@@ -65,6 +65,7 @@ type world struct {
 	past      []string
 	why       atomic.Value   // why the vault has stopped
 	between   func(step int) // called after every step
+	packs     packing        // those that wait for space, longer than a step
 }
 
 func newWorld(t testing.TB, seed uint64, fig *figures) *world {
@@ -180,6 +181,7 @@ func (w *world) lived(v *vault.Vault, p *plan, phase int, rest *plan) {
 			w.between(i)
 		}
 	}
+	w.packed(&w.packs)
 	if phase == closing {
 		w.d.arm(p)
 	} else if p.err == nil {
@@ -272,18 +274,18 @@ type sending struct {
 func (w *world) step(v *vault.Vault) {
 	ctx := context.Background()
 	var wg sync.WaitGroup
-	var packed error
-	defer func() {
-		wg.Wait()
-		if packed != nil && !w.broken(packed) {
-			w.t.Errorf("seed %d: packing: %v", w.seed, packed)
-		}
-	}()
+	packs := &packing{}
+	if w.plan.stays {
+		packs = &w.packs
+	} else {
+		defer w.packed(packs)
+	}
+	defer wg.Wait()
 	if reader := w.cars[w.rng.IntN(len(w.cars))]; w.rng.IntN(2) == 0 {
 		wg.Go(func() { w.read(v, reader) })
 	}
 	if w.rng.IntN(8) == 0 {
-		wg.Go(func() { packed = v.Pack(ctx) })
+		packs.ask(v)
 	}
 	eraseAt := w.rng.IntN(24)
 	var list []sending
@@ -318,6 +320,34 @@ func (w *world) step(v *vault.Vault) {
 		w.answered(s.m, k, err)
 	}
 	w.repeat(v)
+}
+
+// packing is what was asked to pack, and has not been answered.
+type packing struct {
+	sync.WaitGroup
+	mu   sync.Mutex
+	errs []error
+}
+
+func (p *packing) ask(v *vault.Vault) {
+	p.Go(func() {
+		if err := v.Pack(context.Background()); err != nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.errs = append(p.errs, err)
+		}
+	})
+}
+
+// packed waits for the answers.
+func (w *world) packed(p *packing) {
+	p.Wait()
+	for _, err := range p.errs {
+		if !w.broken(err) {
+			w.t.Errorf("seed %d: packing: %v", w.seed, err)
+		}
+	}
+	p.errs = nil
 }
 
 // repeat sends a message again whose answer was seen: nothing may change.
