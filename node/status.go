@@ -1,11 +1,11 @@
 package node
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 
 	"sayso/client"
+	"sayso/internal/reply"
 	"sayso/owner/registry"
 )
 
@@ -42,13 +42,13 @@ func (n *Node) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if !ready {
 		code = http.StatusServiceUnavailable
 	}
-	answer(w, code, client.Ready{Ready: ready, Parts: parts})
+	reply.JSON(w, code, client.Ready{Ready: ready, Parts: parts})
 }
 
 // serveChain tells which chain the node follows and how far it has come.
 func (n *Node) serveChain(w http.ResponseWriter, _ *http.Request) {
 	head, _ := n.Registry.Head()
-	answer(w, http.StatusOK, client.Chain{
+	reply.JSON(w, http.StatusOK, client.Chain{
 		ChainInfo: n.Registry.Chain(), URL: n.ChainURL(), Head: head.Number, Time: head.Time,
 		Fresh: n.Registry.Fresh(n.Clock.Now()), Home: n.Config.BaseURL(),
 	})
@@ -61,7 +61,7 @@ func (n *Node) serveRest(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "This is a Sayso node.\n\n", paths)
 		return
 	}
-	refuse(w, http.StatusNotFound, "there is no "+r.Method+" "+r.URL.Path+" here; GET / lists what there is")
+	reply.Refuse(w, http.StatusNotFound, "there is no "+r.Method+" "+r.URL.Path+" here; GET / lists what there is")
 }
 
 const paths = `POST /v1/devices/events            devices send cloud events
@@ -87,13 +87,3 @@ GET  /v1/chain                     the chain and its contracts
 GET  /ready                        what works
 GET  /metrics                      figures for Prometheus
 `
-
-func refuse(w http.ResponseWriter, status int, message string) {
-	answer(w, status, map[string]any{"code": status, "message": message})
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
-}

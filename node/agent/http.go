@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/internal/reply"
 )
 
 // Mux is what routes are added to; [http.ServeMux] is one.
@@ -31,8 +32,8 @@ func Routes(mux Mux, s *Agents) {
 				err = sayso.Fail(sayso.Unauthorized, "agent", "a developer token is needed: Authorization: Bearer ...")
 			}
 			if err == nil && s.cfg.Model == nil {
-				write(w, http.StatusNotImplemented, map[string]any{"code": http.StatusNotImplemented,
-					"message": "agents are not configured on this node: its operator names a model endpoint in agents.json in the folder of the keys"})
+				reply.Refuse(w, http.StatusNotImplemented,
+					"agents are not configured on this node: its operator names a model endpoint in agents.json in the folder of the keys")
 				return
 			}
 			var answer any
@@ -41,26 +42,12 @@ func Routes(mux Mux, s *Agents) {
 			}
 			switch {
 			case err != nil:
-				fail(w, err)
+				reply.Error(w, err)
 			case answer != nil:
-				write(w, http.StatusOK, answer)
+				reply.JSON(w, http.StatusOK, answer)
 			}
 		}))
 	}
-}
-
-func fail(w http.ResponseWriter, err error) {
-	status := sayso.FaultOf(err).Status()
-	write(w, status, map[string]any{"code": status, "message": sayso.MessageOf(err)})
-}
-
-func write(w http.ResponseWriter, status int, answer any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
-	out.Encode(answer)
 }
 
 // read reads the body of a request. Unknown members are left alone: the

@@ -1,11 +1,11 @@
 package erasure
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 
 	"sayso"
+	"sayso/internal/reply"
 )
 
 // Mux is what routes are added to; [http.ServeMux] is one.
@@ -60,17 +60,10 @@ func handler(caller func(*http.Request) (sayso.Address, error), do func(*http.Re
 			}
 			return do(r, who, vehicle)
 		}()
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
 		if err != nil {
-			status := sayso.FaultOf(err).Status()
-			if sayso.FaultOf(err) == sayso.Busy {
-				w.Header().Set("Retry-After", "2")
-			}
-			w.WriteHeader(status)
-			json.NewEncoder(w).Encode(map[string]any{"code": status, "message": sayso.MessageOf(err)})
+			reply.Error(w, err)
 			return
 		}
-		json.NewEncoder(w).Encode(Answer{list})
+		reply.JSON(w, http.StatusOK, Answer{list})
 	})
 }

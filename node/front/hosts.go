@@ -1,10 +1,10 @@
 package front
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 
+	"sayso/internal/reply"
 	"sayso/owner/token"
 )
 
@@ -29,13 +29,13 @@ type hosts struct {
 
 func (h *hosts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodConnect {
-		refuse(w, http.StatusMethodNotAllowed, "this node answers as a proxy only for requests in clear absolute form, and forwards nothing: set HTTPS_PROXY to an http:// address for a client that does not tunnel")
+		reply.Refuse(w, http.StatusMethodNotAllowed, "this node answers as a proxy only for requests in clear absolute form, and forwards nothing: set HTTPS_PROXY to an http:// address for a client that does not tunnel")
 		return
 	}
 	label := serviceLabel(r.Host)
 	if r.URL.Host != "" {
 		if label = serviceLabel(r.URL.Host); label == "" {
-			refuse(w, http.StatusForbidden, "this node forwards nothing: "+r.URL.Host+" is none of the services it answers for")
+			reply.Refuse(w, http.StatusForbidden, "this node forwards nothing: "+r.URL.Host+" is none of the services it answers for")
 			return
 		}
 		r.URL.Scheme, r.URL.Host = "", ""
@@ -79,10 +79,4 @@ func serviceLabel(host string) string {
 		}
 	}
 	return ""
-}
-
-func refuse(w http.ResponseWriter, status int, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"code": status, "message": message})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/internal/reply"
 	"sayso/node/ask/fetch"
 	"sayso/owner/consent"
 	"sayso/owner/token"
@@ -66,7 +67,7 @@ func Routes(mux Mux, s *Service, home string, caller func(*http.Request) (*fetch
 	}
 	mux.Handle("GET /.well-known/did.json", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
-		reply(w, http.StatusOK, document)
+		reply.JSON(w, http.StatusOK, document)
 	}))
 	e := &endpoints{Service: s, caller: caller, home: home, made: map[string]int{}}
 	for _, k := range []kind{
@@ -98,12 +99,12 @@ func Routes(mux Mux, s *Service, home string, caller func(*http.Request) (*fetch
 
 func (e *endpoints) serve(w http.ResponseWriter, r *http.Request, k kind) {
 	if raw, err := token.Bearer(r.Header.Get("Authorization")); err != nil || raw == "" {
-		reply(w, http.StatusBadRequest, map[string]any{"code": http.StatusBadRequest, "message": "Missing or malformed JWT"})
+		reply.Refuse(w, http.StatusBadRequest, "Missing or malformed JWT")
 		return
 	}
 	c, err := e.caller(r)
 	if err != nil || c == nil {
-		reply(w, http.StatusUnauthorized, map[string]any{"code": http.StatusUnauthorized, "message": "Invalid or expired JWT"})
+		reply.Refuse(w, http.StatusUnauthorized, "Invalid or expired JWT")
 		return
 	}
 	a, err := e.about(c, r.PathValue("tokenId"), k)
@@ -122,7 +123,7 @@ func (e *endpoints) serve(w http.ResponseWriter, r *http.Request, k kind) {
 	}
 	if !e.take(c.Who, a.Vehicle) {
 		w.Header().Set("Retry-After", "3600")
-		reply(w, http.StatusTooManyRequests, map[string]any{"code": http.StatusTooManyRequests, "message": fmt.Sprintf("at most %d credentials about a vehicle in an hour", perHour)})
+		reply.Refuse(w, http.StatusTooManyRequests, fmt.Sprintf("at most %d credentials about a vehicle in an hour", perHour))
 		return
 	}
 	if err := k.make(r.Context(), a, in); err != nil {
@@ -136,7 +137,7 @@ func (e *endpoints) serve(w http.ResponseWriter, r *http.Request, k kind) {
 			"message": "VC generated successfully. Retrieve using the provided GQL URL and query parameter.",
 		}
 	}
-	reply(w, http.StatusOK, answer)
+	reply.JSON(w, http.StatusOK, answer)
 }
 
 // about decides of which ownerships the caller may have a credential made. The
@@ -208,18 +209,11 @@ func fail(w http.ResponseWriter, err error) {
 		if d.missing != nil {
 			body["missing"] = d.missing
 		}
-		reply(w, http.StatusUnauthorized, body)
+		reply.JSON(w, http.StatusUnauthorized, body)
 		return
 	}
-	f := sayso.FaultOf(err)
-	if f == sayso.Busy {
+	if sayso.FaultOf(err) == sayso.Busy {
 		w.Header().Set("Retry-After", "60")
 	}
-	reply(w, f.Status(), map[string]any{"code": f.Status(), "message": sayso.MessageOf(err)})
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
+	reply.Error(w, err)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/internal/reply"
 )
 
 // maxBody is the longest body of a request, in bytes.
@@ -47,15 +48,10 @@ func Routes(mux Mux, e *Engine, caller func(*http.Request) (Caller, error)) {
 				status, answer, err = c(by, r)
 			}
 			if err != nil {
-				status = sayso.FaultOf(err).Status()
-				answer = map[string]any{"code": status, "message": sayso.MessageOf(err)}
+				reply.Error(w, err)
+				return
 			}
-			w.Header().Set("Content-Type", "application/json")
-			w.Header().Set("Cache-Control", "no-store")
-			w.WriteHeader(status)
-			out := json.NewEncoder(w)
-			out.SetEscapeHTML(false)
-			out.Encode(answer)
+			reply.JSON(w, status, answer)
 		}))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"sayso"
+	"sayso/internal/reply"
 )
 
 // maxBody is the size limit of a token request.
@@ -38,7 +39,7 @@ var cacheControl = fmt.Sprintf("max-age=%d, must-revalidate", int(cacheFor.Secon
 // ServeDiscovery answers the OpenID Connect discovery document.
 func (i *Issuer) ServeDiscovery(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", cacheControl)
-	reply(w, http.StatusOK, map[string]any{
+	reply.JSON(w, http.StatusOK, map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/keys",
 		"authorization_endpoint": i.URL + "/auth/web3/generate_challenge", "token_endpoint": i.URL + "/auth/web3/submit_challenge",
 		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
@@ -51,7 +52,7 @@ func (i *Issuer) ServeDiscovery(w http.ResponseWriter, _ *http.Request) {
 // ServeKeys answers the JWK Set.
 func (i *Issuer) ServeKeys(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", cacheControl)
-	reply(w, http.StatusOK, i.KeySet())
+	reply.JSON(w, http.StatusOK, i.KeySet())
 }
 
 func (s *SignIn) serveChallenge(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +62,7 @@ func (s *SignIn) serveChallenge(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, map[string]string{"state": state, "challenge": text})
+	reply.JSON(w, http.StatusOK, map[string]string{"state": state, "challenge": text})
 }
 
 func (s *SignIn) serveSubmit(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +78,7 @@ func (s *SignIn) serveSubmit(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Pragma", "no-cache")
-	reply(w, http.StatusOK, map[string]any{
+	reply.JSON(w, http.StatusOK, map[string]any{
 		"access_token": t.Access, "token_type": "bearer", "expires_in": int(t.Expires.Seconds()) - 1, "id_token": t.ID,
 	})
 }
@@ -103,7 +104,7 @@ func (x *Exchange) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, map[string]string{"token": t})
+	reply.JSON(w, http.StatusOK, map[string]string{"token": t})
 }
 
 // fail answers an error in every shape that clients read: code and message,
@@ -125,7 +126,7 @@ func fail(w http.ResponseWriter, err error) {
 	if f == sayso.Busy {
 		w.Header().Set("Retry-After", strconv.Itoa(60))
 	}
-	reply(w, f.Status(), body)
+	reply.JSON(w, f.Status(), body)
 }
 
 func oauth(f sayso.Fault) string {
@@ -140,10 +141,4 @@ func oauth(f sayso.Fault) string {
 		return "server_error"
 	}
 	return "invalid_request"
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
 }

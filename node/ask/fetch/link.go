@@ -17,6 +17,7 @@ import (
 
 	"sayso"
 	"sayso/internal/clock"
+	"sayso/internal/reply"
 	"sayso/node/vault"
 	"sayso/owner/consent"
 	"sayso/owner/token"
@@ -112,7 +113,7 @@ func (l *Links) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	t, err := l.read(r.PathValue("link"))
 	if err == nil && l.Clock.Now().Unix() >= t.Expires {
-		reply(w, http.StatusGone, map[string]any{"code": http.StatusGone, "message": "the link has expired: ask for the cloud event again, its dataUrl is new then"})
+		reply.Refuse(w, http.StatusGone, "the link has expired: ask for the cloud event again, its dataUrl is new then")
 		return
 	}
 	var s *vault.Stored
@@ -122,7 +123,7 @@ func (l *Links) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		status := sayso.FaultOf(err).Status()
 		message, _ := Explain(err)
-		reply(w, status, map[string]any{"code": status, "message": message})
+		reply.Refuse(w, status, message)
 		return
 	}
 	w.Header().Set("Content-Type", contentType(&s.Envelope))

@@ -9,6 +9,7 @@ import (
 
 	"sayso"
 	"sayso/car/dialect"
+	"sayso/internal/reply"
 	"sayso/node/vault"
 )
 
@@ -37,11 +38,10 @@ func (r *Reader) Refused(caller func(*http.Request) (sayso.Address, error), owns
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		list, err := r.refusedOf(req, caller, owns)
 		if err != nil {
-			f := sayso.FaultOf(err)
-			reply(w, f.Status(), map[string]any{"code": f.Status(), "message": sayso.MessageOf(err)})
+			reply.Error(w, err)
 			return
 		}
-		reply(w, http.StatusOK, map[string]any{"refused": list})
+		reply.JSON(w, http.StatusOK, map[string]any{"refused": list})
 	})
 }
 
@@ -111,10 +111,4 @@ func (r *Reader) rejected(ctx context.Context, view vault.View, limit int, befor
 		return len(out) < limit && size < maxRefused && looked < maxLook
 	})
 	return out, err
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
 }

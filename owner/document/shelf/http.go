@@ -1,12 +1,12 @@
 package shelf
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 
 	"sayso"
+	"sayso/internal/reply"
 	"sayso/owner/document"
 )
 
@@ -30,11 +30,17 @@ func Routes(mux Mux, s *Shelf, caller func(*http.Request) (sayso.Address, error)
 		if err == nil {
 			err = s.serve(w, r, who)
 		}
-		fail(w, err)
+		if err != nil {
+			reply.Error(w, err)
+		}
 	})
 	mux.Handle("GET /v1/documents/{cid}", get)
 	mux.Handle("GET /ipfs/{cid}", get)
-	mux.Handle("POST /v1/documents", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fail(w, s.accept(w, r)) }))
+	mux.Handle("POST /v1/documents", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.accept(w, r); err != nil {
+			reply.Error(w, err)
+		}
+	}))
 }
 
 func (s *Shelf) serve(w http.ResponseWriter, r *http.Request, who sayso.Address) error {
@@ -75,20 +81,6 @@ func (s *Shelf) accept(w http.ResponseWriter, r *http.Request) error {
 	if fresh {
 		status = http.StatusCreated
 	}
-	reply(w, status, map[string]string{"cid": c.String(), "source": c.Source()})
+	reply.JSON(w, status, map[string]string{"cid": c.String(), "source": c.Source()})
 	return nil
-}
-
-func fail(w http.ResponseWriter, err error) {
-	if err == nil {
-		return
-	}
-	status := sayso.FaultOf(err).Status()
-	reply(w, status, map[string]any{"code": status, "message": sayso.MessageOf(err)})
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
 }
