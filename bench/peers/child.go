@@ -80,6 +80,10 @@ func measure(ctx context.Context, s settings, dir string) (o outcome, err error)
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	o.Version, o.InProcess = p.version(), inProcess
+	stop, err := profile(s.profile, s.child, "loading")
+	if err != nil {
+		return o, err
+	}
 	before, began := p.use().cpu, time.Now()
 	if err := p.Load(ctx, d, d.Batches()); err != nil {
 		return o, fmt.Errorf("loading: %w", err)
@@ -91,9 +95,9 @@ func measure(ctx context.Context, s settings, dir string) (o outcome, err error)
 	o.Load.Settled = time.Since(began).Seconds()
 	use := p.use()
 	o.Load.CPU, o.Load.Peak, o.Load.Disk = (use.cpu - before).Seconds(), use.memory, p.disk()
+	stop()
 	debug.FreeOSMemory()
-	stop, err := profile(s.profile, s.child)
-	if err != nil {
+	if stop, err = profile(s.profile, s.child, "questions"); err != nil {
 		return o, err
 	}
 	for _, q := range iot.Questions {
@@ -137,15 +141,15 @@ func ask(ctx context.Context, p peer, d *iot.Data, q iot.Question, lasts time.Du
 	return a, nil
 }
 
-// profile records where the CPU time of the questions goes.
-func profile(dir, name string) (stop func(), err error) {
-	if dir == "" || name != "sayso" {
+// profile records where the CPU time of the vault goes.
+func profile(dir, engine, what string) (stop func(), err error) {
+	if dir == "" || engine != "sayso" {
 		return func() {}, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.Create(filepath.Join(dir, "questions.pprof"))
+	f, err := os.Create(filepath.Join(dir, what+".pprof"))
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func main() {
 	flag.Float64Var(&s.seconds, "seconds", 1.5, "how long each question is asked again and again")
 	flag.StringVar(&s.dir, "dir", filepath.Join("..", "out"), "folder on the disk to measure; results.jsonl and peers.svg go there too")
 	flag.StringVar(&s.victoria, "victoria", filepath.Join("..", "..", "bin", "victoria-metrics"), "the program of VictoriaMetrics")
-	flag.StringVar(&s.profile, "profile", "", "write CPU profiles of the vault's questions into this folder")
+	flag.StringVar(&s.profile, "profile", "", "write CPU profiles of the vault, loading and questions, into this folder")
 	flag.StringVar(&s.child, "child", "", "be the process of this engine (the program calls itself so)")
 	flag.Parse()
 	if _, ok := sizes[s.size]; !ok {

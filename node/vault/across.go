@@ -14,8 +14,12 @@ func (r *Reader) Latest(ctx context.Context, view View, signals []sayso.SignalID
 	return r.v.Latest(ctx, view, signals)
 }
 
-// acrossBatch is how many views are asked in one go.
-const acrossBatch = 16
+// A worker asks about so many views in one go at most; about fewer, so that all
+// workers are done at about the same time, where there are few.
+const (
+	acrossBatch = 16
+	acrossTurns = 4 // of each worker, at least
+)
 
 // Across asks about many views on all cores and hands the answers over in the
 // order of the views, each view with its number. At most a few dozen answers for
@@ -31,7 +35,9 @@ func Across[T any](ctx context.Context, v *Vault, views []View, ask func(context
 		answers []T
 		err     error
 	}
-	workers := min(runtime.GOMAXPROCS(0), (len(views)+acrossBatch-1)/acrossBatch)
+	workers := runtime.GOMAXPROCS(0)
+	size := max(1, min(acrossBatch, len(views)/(workers*acrossTurns)))
+	workers = min(workers, (len(views)+size-1)/size)
 	readers := v.readers(workers)
 	defer func() {
 		for _, r := range readers {
@@ -48,8 +54,8 @@ func Across[T any](ctx context.Context, v *Vault, views []View, ask func(context
 	go func() {
 		defer close(jobs)
 		defer close(order)
-		for from := 0; from < len(views); from += acrossBatch {
-			j := job{from, min(from+acrossBatch, len(views)), make(chan batch, 1)}
+		for from := 0; from < len(views); from += size {
+			j := job{from, min(from+size, len(views)), make(chan batch, 1)}
 			select {
 			case order <- j:
 			case <-ctx.Done():

@@ -100,7 +100,7 @@ const (
 type Column struct {
 	Signal sayso.SignalID
 	Agg    Agg
-	Keep   func(sayso.Value) bool
+	Keep   func(sayso.Value) bool // answers the same of equal values
 }
 
 // Bucket is one interval of an answer of Buckets, with an entry per column.

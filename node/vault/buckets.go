@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"sayso"
-	"sayso/node/vault/column"
 )
 
 const opBuckets = "vault.Buckets"
@@ -96,7 +95,9 @@ type bucketing struct {
 	cells    []cell
 	base     int64 // number of the first interval in cells
 	runs     []run
-	spans    []spanOf
+	spans    []spanOf // of rows, or of values
+	cutOf    cutting  // what they are of
+	parts    []spanOf // of values
 	have     decoded
 	plain    []int
 	kept     []float64
@@ -147,7 +148,7 @@ func (b *bucketing) number(t sayso.Instant) int64 { return int64((t - b.from) / 
 
 // span takes in what the walkers have of [from, to).
 func (b *bucketing) span(ws []*walker, from, to sayso.Instant) (bool, error) {
-	b.have = decoded{}
+	b.have, b.cutOf = decoded{}, cutting{}
 	for per := max(1, mostCells/int64(len(b.cols))); b.interval < bucketLen; {
 		end := b.from + sayso.Instant(b.number(from)+per)*b.interval
 		if end >= to {
@@ -340,6 +341,12 @@ func (b *bucketing) column(run *run, g *asked, from, to sayso.Instant) error {
 		}
 		return b.values(run, g.coarse, from, to)
 	}
+	if b.interval < hour {
+		if gone {
+			return nil
+		}
+		return b.values(run, g.coarse, from, to)
+	}
 	var hours [bucketHours]stat
 	if err := rollups(col.rolled, &hours); err != nil {
 		return err
@@ -379,164 +386,5 @@ func (b *bucketing) coarse(interval int64, cols []int, s *stat) {
 	}
 	for _, col := range cols {
 		b.cell(interval, col).merge(b.cols[col].Agg, s)
-	}
-}
-
-// values takes in the values of a column within [from, to).
-func (b *bucketing) values(run *run, cols []int, from, to sayso.Instant) error {
-	if run.col.kind != sayso.Number {
-		return b.others(run, cols, from, to)
-	}
-	if err := b.decode(run); err != nil {
-		return err
-	}
-	b.cut(b.have.times, from, to)
-	plain, need := b.plain[:0], 0
-	for _, col := range cols {
-		if c := &b.cols[col]; c.Keep == nil && rollable(c.Agg) {
-			plain, need = append(plain, col), need|needs(c.Agg)
-		} else if rollable(c.Agg) {
-			b.filtered(col)
-		} else {
-			b.each(col)
-		}
-	}
-	if b.plain = plain; len(plain) == 0 {
-		return nil
-	}
-	for _, sp := range b.spans {
-		var st stat
-		if b.have.whole {
-			st = statOfWhole(run.w.r.whole[sp.low:sp.high], b.have.scale, need)
-		} else {
-			st = statOf(run.w.r.numbers[sp.low:sp.high])
-		}
-		b.coarse(sp.interval, plain, &st)
-	}
-	return nil
-}
-
-// decoded says which numbers are in the room of the reader: as whole ones, or as
-// they are.
-type decoded struct {
-	r     *Reader
-	col   *chunkColumn
-	times []int64
-	scale float64
-	whole bool
-	plain bool // as they are
-}
-
-// decode reads the numbers of a column, if they are not the ones at hand.
-func (b *bucketing) decode(run *run) error {
-	w, c, col := run.w, run.c, run.col
-	if b.have.col == col {
-		return nil
-	}
-	b.have = decoded{}
-	packed, s, err := w.data(b.ctx, c, col)
-	if err != nil {
-		return err
-	}
-	w.r.whole = slices.Grow(w.r.whole[:0], col.n)[:col.n]
-	scale, rest, whole, err := column.Scaled(w.r.whole, packed)
-	if err == nil && !whole {
-		w.r.numbers = slices.Grow(w.r.numbers[:0], col.n)[:col.n]
-		rest, err = column.Numbers(w.r.numbers, packed)
-	}
-	if err != nil || len(rest) != 0 {
-		return errShort
-	}
-	b.have = decoded{r: w.r, col: col, times: c.timesOf(s), scale: scale, whole: whole, plain: !whole}
-	return nil
-}
-
-// numbers gives the numbers at hand as they are.
-func (b *bucketing) numbers() []float64 {
-	h, r := &b.have, b.have.r
-	if !h.plain {
-		r.numbers = slices.Grow(r.numbers[:0], len(r.whole))[:len(r.whole)]
-		for i, m := range r.whole {
-			r.numbers[i] = float64(m) / h.scale
-		}
-		h.plain = true
-	}
-	return r.numbers
-}
-
-// filtered takes in the numbers at hand that a column keeps.
-func (b *bucketing) filtered(col int) {
-	numbers, keep := b.numbers(), b.cols[col].Keep
-	for _, sp := range b.spans {
-		kept := b.kept[:0]
-		for _, f := range numbers[sp.low:sp.high] {
-			if keep(sayso.NumberValue(f)) {
-				kept = append(kept, f)
-			}
-		}
-		if b.kept = kept; len(kept) > 0 {
-			st := statOf(kept)
-			b.cell(sp.interval, col).merge(b.cols[col].Agg, &st)
-		}
-	}
-}
-
-// each takes in the numbers at hand one by one.
-func (b *bucketing) each(col int) {
-	if !takes(b.cols[col].Agg, sayso.Number) {
-		return
-	}
-	numbers := b.numbers()
-	for _, sp := range b.spans {
-		for _, f := range numbers[sp.low:sp.high] {
-			v := sayso.NumberValue(f)
-			b.value(sp.interval, col, &v)
-		}
-	}
-}
-
-// others takes in texts or positions.
-func (b *bucketing) others(run *run, cols []int, from, to sayso.Instant) error {
-	wanted := false
-	for _, col := range cols {
-		wanted = wanted || takes(b.cols[col].Agg, run.col.kind)
-	}
-	if !wanted {
-		return nil
-	}
-	t := run.w.r.room(0)
-	s, err := run.w.decode(b.ctx, run.c, run.col, t)
-	if err != nil {
-		return err
-	}
-	b.cut(run.c.timesOf(s), from, to)
-	for _, sp := range b.spans {
-		for i := sp.low; i < sp.high; i++ {
-			v := t.value(i)
-			for _, col := range cols {
-				b.value(sp.interval, col, &v)
-			}
-		}
-	}
-	return nil
-}
-
-// cut finds the stretches of times within [from, to) that fall into one interval
-// each.
-func (b *bucketing) cut(times []int64, from, to sayso.Instant) {
-	b.spans = b.spans[:0]
-	low, high := within(times, from, to)
-	for low < high {
-		n := b.number(sayso.Instant(times[low]))
-		end := int64(b.from) + (n+1)*int64(b.interval)
-		at := low + 1
-		if times[high-1] < end {
-			at = high
-		}
-		for at < high && times[at] < end {
-			at++
-		}
-		b.spans = append(b.spans, spanOf{low, at, n})
-		low = at
 	}
 }

@@ -203,12 +203,15 @@ type chunk struct {
 	plain       []byte
 
 	// What has been decoded of it; reused.
-	times, seqs []int64
-	sets        []rowSet
-	timesRoom   []byte
-	seqsPart    []byte
-	decoded     bool
-	strict      bool // no time occurs twice
+	clock     column.Ascending // the times
+	times     []int64          // when all are read
+	seqs      []int64
+	sets      []rowSet
+	timesRoom []byte
+	seqsPart  []byte
+	opened    bool // the part with the times is
+	decoded   bool // and all times are read
+	strict    bool // no time occurs twice
 }
 
 // rowSet is a set of rows that columns are in.
@@ -216,7 +219,8 @@ type rowSet struct {
 	column.Set
 	packed []byte
 	known  bool
-	times  []int64 // of the rows, if known
+	picked bool
+	times  []int64 // of the rows, if picked
 	rows   []int64 // their numbers, if asked for
 }
 
@@ -284,7 +288,7 @@ func (c *chunk) parse() error {
 		c.cols[i].data = inline(&r, lens[i].data)
 		c.cols[i].rolled = inline(&r, lens[i].rolled)
 	}
-	c.decoded = false
+	c.opened, c.decoded = false, false
 	if r.bad || len(r.b) != 0 {
 		return errShort
 	}
@@ -298,31 +302,39 @@ func inline(r *reader, n uint64) []byte {
 	return r.take(n)
 }
 
-// decodeTimes reads the part with the times.
+// decodeTimes reads the part with the times, and all times.
 func (c *chunk) decodeTimes(b []byte) error {
+	if err := c.openTimes(b); err != nil {
+		return err
+	}
+	return c.readTimes()
+}
+
+// readTimes reads all times.
+func (c *chunk) readTimes() error {
+	if err := c.clock.Read(0, c.n); err != nil {
+		return err
+	}
+	c.times = c.clock.Values
+	if c.times[c.n-1] != int64(c.last) {
+		return errShort
+	}
+	c.strict, c.decoded = c.clock.Strict(), true
+	return nil
+}
+
+// openTimes opens the part with the times, which are read when they are asked
+// for. The bytes must stay as they are.
+func (c *chunk) openTimes(b []byte) error {
 	unit, size := binary.Uvarint(b)
 	if size <= 0 || unit == 0 || unit > uint64(bucketLen) {
 		return errShort
 	}
-	c.times = slices.Grow(c.times[:0], c.n)[:c.n]
-	b, err := column.Ints(c.times, b[size:])
+	b, err := c.clock.Open(c.n, b[size:], int64(startOfBucket(c.bucket)), int64(unit), int64(bucketLen)/int64(unit), int64(c.last))
 	if err != nil {
 		return err
 	}
-	start, last := int64(startOfBucket(c.bucket)), int64(c.first)
-	most, step := int64(bucketLen)/int64(unit), int64(unit)
-	steps := int64(1)
-	for i, x := range c.times {
-		if uint64(x) > uint64(most) {
-			return errShort
-		}
-		at := start + x*step
-		if i > 0 {
-			steps = min(steps, at-last)
-		}
-		c.times[i], last = at, at
-	}
-	if c.strict = steps > 0; steps < 0 || c.times[0] != int64(c.first) || last != int64(c.last) {
+	if first, err := c.clock.Find(int64(c.first)); err != nil || first != 0 {
 		return errShort
 	}
 	r := reader{b: b}
@@ -338,7 +350,7 @@ func (c *chunk) decodeTimes(b []byte) error {
 	if r.bad || len(r.b) != 0 {
 		return errShort
 	}
-	c.decoded = true
+	c.opened, c.decoded = true, false
 	return nil
 }
 
@@ -359,7 +371,7 @@ func (c *chunk) sequences() ([]int64, error) {
 	return c.seqs, nil
 }
 
-// set gives a set of rows, decoded. The times must be.
+// set gives a set of rows, decoded. The times must be opened.
 func (c *chunk) set(col *chunkColumn) (*rowSet, error) {
 	if col.set >= len(c.sets) {
 		return nil, errShort
@@ -369,10 +381,8 @@ func (c *chunk) set(col *chunkColumn) (*rowSet, error) {
 		if err := s.Parse(s.packed, c.n); err != nil {
 			return nil, err
 		}
-		if s.rows, s.times = s.rows[:0], s.times[:0]; !s.All {
-			s.times = s.Pick(s.times, c.times)
-		}
-		s.known = true
+		s.rows, s.times = s.rows[:0], s.times[:0]
+		s.known, s.picked = true, false
 	}
 	if col.n != s.Len() {
 		return nil, errShort
@@ -380,10 +390,30 @@ func (c *chunk) set(col *chunkColumn) (*rowSet, error) {
 	return s, nil
 }
 
-// timesOf gives the times of a column's values.
+// timesOf gives the times of a column's values. All times must be read.
 func (c *chunk) timesOf(s *rowSet) []int64 {
 	if s.All {
 		return c.times
 	}
+	if !s.picked {
+		s.times, s.picked = s.Pick(s.times[:0], c.times), true
+	}
 	return s.times
+}
+
+// window gives the rows of [from, to), whose times are read. The times must be
+// opened.
+func (c *chunk) window(from, to sayso.Instant) (low, high int, err error) {
+	if c.first < from {
+		if low, err = c.clock.Find(int64(from)); err != nil {
+			return 0, 0, err
+		}
+	}
+	high = c.n
+	if c.last >= to {
+		if high, err = c.clock.Find(int64(to)); err != nil {
+			return 0, 0, err
+		}
+	}
+	return low, max(low, high), c.clock.Read(low, high)
 }

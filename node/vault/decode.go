@@ -89,9 +89,28 @@ func rowsOfRuns(ctx context.Context, r *Reader, runs []run, from, to sayso.Insta
 	return sortRows(rows), nil
 }
 
-// ready decodes the times of a chunk.
+// ready reads the times of a chunk.
 func (w *walker) ready(ctx context.Context, c *chunk) error {
 	if c.decoded {
+		return nil
+	}
+	err := w.open(ctx, c)
+	if err == nil {
+		err = w.damaged(c.readTimes())
+	}
+	return err
+}
+
+func (w *walker) damaged(err error) error {
+	if err != nil {
+		err = fmt.Errorf("vault: the times of a chunk of vehicle %d: %w", w.own.vehicle, err)
+	}
+	return err
+}
+
+// open opens the part of a chunk that has the times.
+func (w *walker) open(ctx context.Context, c *chunk) error {
+	if c.opened {
 		return nil
 	}
 	b := c.timesPart
@@ -104,15 +123,12 @@ func (w *walker) ready(ctx context.Context, c *chunk) error {
 		c.timesRoom = append(c.timesRoom[:0], b...)
 		b = c.timesRoom
 	}
-	if err := c.decodeTimes(b); err != nil {
-		return fmt.Errorf("vault: the times of a chunk of vehicle %d: %w", w.own.vehicle, err)
-	}
-	return nil
+	return w.damaged(c.openTimes(b))
 }
 
 // data gives the packed values of a column, and the rows they are in.
 func (w *walker) data(ctx context.Context, c *chunk, col *chunkColumn) ([]byte, *rowSet, error) {
-	if err := w.ready(ctx, c); err != nil {
+	if err := w.open(ctx, c); err != nil {
 		return nil, nil, err
 	}
 	s, err := c.set(col)
@@ -167,6 +183,9 @@ func (w *walker) appendColumn(ctx context.Context, rows []Row, c *chunk, col *ch
 	}
 	seqs, err := c.sequences()
 	if err != nil {
+		return rows, err
+	}
+	if err := w.ready(ctx, c); err != nil {
 		return rows, err
 	}
 	times, list := c.timesOf(s), s.list()
@@ -227,6 +246,9 @@ func (w *walker) appendChunk(ctx context.Context, rows []Row, c *chunk, want sig
 	}
 	seqs, err := c.sequences()
 	if err != nil {
+		return rows, err
+	}
+	if err := w.ready(ctx, c); err != nil {
 		return rows, err
 	}
 	start := len(rows)

@@ -97,11 +97,18 @@ func Scaled(dst []int64, b []byte) (scale float64, rest []byte, ok bool, err err
 // Numbers reads len(dst) numbers that AppendNumbers wrote and gives what
 // follows.
 func Numbers(dst []float64, b []byte) (rest []byte, err error) {
-	if len(b) == 0 || b[0]&^(rawBit|wideBit) > maxExponent {
+	if len(b) == 0 {
 		return nil, ErrMalformed
 	}
-	p := pow10[b[0]&^(rawBit|wideBit)]
-	b = b[1:]
+	return numbers(dst, b[0], b[1:])
+}
+
+// numbers reads blocks of numbers behind their head.
+func numbers(dst []float64, head byte, b []byte) (rest []byte, err error) {
+	if head&^(rawBit|wideBit) > maxExponent {
+		return nil, ErrMalformed
+	}
+	p := pow10[head&^(rawBit|wideBit)]
 	var ms [blockLen]int64
 	for len(dst) > 0 {
 		n := min(len(dst), blockLen)

@@ -2,6 +2,7 @@ package column
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -11,21 +12,28 @@ const (
 	theRows         // their count, and the numbers
 	notRows         // the count of the others, and their numbers
 	rowsBits        // a bit for each
+	theGaps         // the count, and the distances from one to the next
+	notGaps         // the same of the others
 )
 
-// AppendRows packs a set of row numbers, ascending, out of [0, of).
+// AppendRows packs a set of row numbers, ascending, out of [0, of), in the
+// shortest way.
 func AppendRows(b []byte, rows []int64, of int) []byte {
 	if len(rows) == of {
 		return append(b, allRows)
 	}
-	mode, list := byte(theRows), rows
+	mode, gaps, list := byte(theRows), byte(theGaps), rows
 	if len(rows) > of/2 {
-		mode, list = notRows, others(rows, of)
+		mode, gaps, list = notRows, notGaps, others(rows, of)
 	}
 	start := len(b)
 	b = binary.AppendUvarint(append(b, mode), uint64(len(list)))
 	b = AppendInts(b, list)
-	if len(b)-start <= 1+(of+7)/8 {
+	best := len(b) - start
+	if k, size := gapsOf(list); size < best {
+		b, best = appendGaps(append(b[:start], gaps), list, k), size
+	}
+	if best <= 1+(of+7)/8 {
 		return b
 	}
 	b = append(b[:start], rowsBits)
@@ -87,14 +95,49 @@ func (s *Set) Parse(b []byte, of int) error {
 		if len(b) != (of+7)/8 {
 			return ErrMalformed
 		}
-		for r := range of {
-			if b[r>>3]>>(r&7)&1 == 1 {
-				s.List = append(s.List, int64(r))
-			}
+		s.List = appendBits(s.List, b, of)
+		return nil
+	case theGaps, notGaps:
+		s.Not = mode == notGaps
+		ok := false
+		if s.List, ok = appendOfGaps(s.List, b, of); !ok {
+			return ErrMalformed
 		}
 		return nil
 	}
 	return ErrMalformed
+}
+
+// appendBits lists the set bits among the first n.
+func appendBits(list []int64, b []byte, n int) []int64 {
+	for at := 0; at < n; at += 64 {
+		w := word(b[at>>3:])
+		if n-at < 64 {
+			w &= 1<<(n-at) - 1
+		}
+		for ; w != 0; w &= w - 1 {
+			list = append(list, int64(at+bits.TrailingZeros64(w)))
+		}
+	}
+	return list
+}
+
+// Rank says how many rows of the set are before a row. skip is how many listed
+// ones are known to be before it, and next how many are.
+func (s *Set) Rank(row, skip int) (rank, next int) {
+	if s.All {
+		return row, 0
+	}
+	if skip == 0 && row > 0 {
+		skip, _ = slices.BinarySearch(s.List, int64(row))
+	}
+	for skip < len(s.List) && s.List[skip] < int64(row) {
+		skip++
+	}
+	if s.Not {
+		return row - skip, skip
+	}
+	return skip, skip
 }
 
 // Len is how many rows are in the set.

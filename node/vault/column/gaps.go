@@ -1,0 +1,103 @@
+package column
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Gaps are row numbers, ascending, each as how many are between it and the one
+// before: the part above the low k bits as so many zero bits and a one, then the
+// k bits, all the lowest first. Of rows that are there by chance this is close to
+// the least that is possible.
+const mostLow = 15 // bits
+
+// gapsOf gives the best k for row numbers, and the bytes that they take.
+func gapsOf(rows []int64) (k, size int) {
+	least := -1
+	for low := range mostLow + 1 {
+		n, before := len(rows)*(low+1), int64(-1)
+		for _, r := range rows {
+			n += int((r - before - 1) >> low)
+			before = r
+		}
+		if least >= 0 && n >= least {
+			break
+		}
+		k, least = low, n
+	}
+	var room [binary.MaxVarintLen64]byte
+	return k, 1 + binary.PutUvarint(room[:], uint64(len(rows))) + 1 + (least+7)/8
+}
+
+// appendGaps writes the count, k, and the gaps.
+func appendGaps(b []byte, rows []int64, k int) []byte {
+	b = append(binary.AppendUvarint(b, uint64(len(rows))), byte(k))
+	p, before := packer{b: b}, int64(-1)
+	for _, r := range rows {
+		gap := uint64(r - before - 1)
+		before = r
+		for zeros := gap >> k; ; zeros -= 32 {
+			if p.width = uint(min(zeros, 32)); zeros <= 32 {
+				p.width++
+				p.put(1 << zeros)
+				break
+			}
+			p.put(0)
+		}
+		if p.width = uint(k); k > 0 {
+			p.put(gap & (1<<k - 1))
+		}
+	}
+	return p.end()
+}
+
+// appendOfGaps reads what appendGaps wrote, of rows out of [0, of).
+func appendOfGaps(list []int64, b []byte, of int) (out []int64, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(of) || len(b) <= size || b[size] > mostLow {
+		return list, false
+	}
+	k := uint(b[size])
+	b = b[size+1:]
+	row, at, end := int64(-1), 0, 8*len(b)
+	for range n {
+		zeros := 0
+		for {
+			if at >= end {
+				return list, false
+			}
+			w := word(b[at>>3:]) >> (at & 7)
+			if w != 0 {
+				z := bits.TrailingZeros64(w)
+				zeros, at = zeros+z, at+z+1
+				break
+			}
+			step := min(64-at&7, end-at)
+			zeros, at = zeros+step, at+step
+		}
+		low := int64(0)
+		if k > 0 {
+			if at+int(k) > end {
+				return list, false
+			}
+			low = int64(word(b[at>>3:]) >> (at & 7) & (1<<k - 1))
+			at += int(k)
+		}
+		if row += 1 + int64(zeros)<<k + low; row >= int64(of) {
+			return list, false
+		}
+		list = append(list, row)
+	}
+	return list, at <= end && end-at < 8
+}
+
+// word reads eight bytes, or what there is of them.
+func word(b []byte) (w uint64) {
+	if len(b) >= 8 {
+		return binary.LittleEndian.Uint64(b)
+	}
+	for i, x := range b {
+		w |= uint64(x) << (8 * i)
+	}
+	return w
+}
