@@ -28,7 +28,7 @@ type row struct{ key, value []byte }
 
 // touchedLatest are latest values that the group changes.
 type touchedLatest struct {
-	rows latestRows
+	lately
 	slot uint32 // the key that seals them
 	hot  int    // bytes of readings
 }
@@ -78,15 +78,17 @@ func (a *applying) add(rec *record) error {
 		return a.erase(rec)
 	}
 	locator := binary.BigEndian.AppendUint64(a.value[:0], rec.vehicle)
+	message := -1
 	for i := range rec.parts {
 		p := &rec.parts[i]
 		if len(p.sealed) < sealOverhead {
 			return errShort
 		}
-		locator = append(locator, p.kind)
-		locator = binary.BigEndian.AppendUint32(locator, p.epoch)
-		locator = binary.BigEndian.AppendUint64(locator, p.where())
+		locator = appendPart(locator, &p.place)
 		p.slot = binary.LittleEndian.Uint32(p.sealed)
+		if isMessage(p.kind) {
+			message = i
+		}
 		if a.v.keys.destroyed(p.slot) {
 			continue // its erasure follows in the log
 		}
@@ -99,6 +101,14 @@ func (a *applying) add(rec *record) error {
 		a.set(a.key, p.sealed)
 	}
 	a.key = seqKey(a.key[:0], rec.seq)
+	if rec.number > 0 && message >= 0 {
+		p := &rec.parts[message]
+		locator = binary.BigEndian.AppendUint64(locator, rec.number)
+		locator = binary.BigEndian.AppendUint32(locator, p.slot)
+		if err := a.number(rec, p, locator); err != nil {
+			return err
+		}
+	}
 	a.set(a.key, a.copied(locator))
 	a.key = idemKey(a.key[:0], rec.key)
 	a.value = append(binary.BigEndian.AppendUint64(locator[:0], rec.seq), rec.body[:]...)
@@ -106,23 +116,49 @@ func (a *applying) add(rec *record) error {
 	return nil
 }
 
-// raise takes the readings of a part into the latest values.
-func (a *applying) raise(p *part) error {
+// touch gives what is held of the owner of a part, to be changed.
+func (a *applying) touch(p *part) (*touchedLatest, error) {
 	own := owner{p.vehicle, p.epoch}
 	t := a.touched[own]
 	if t == nil {
-		var rows latestRows
+		t = new(touchedLatest)
 		if _, gone := a.erased[own]; !gone {
 			old, err := a.v.latestOf(own)
 			if err != nil && !errors.Is(err, errErased) {
-				return err
+				return nil, err
 			}
-			rows = append(make(latestRows, 0, len(old)+8), old...)
+			t.head, t.rows = old.head, append(make(latestRows, 0, len(old.rows)+8), old.rows...)
 		}
-		t = &touchedLatest{rows: rows}
 		a.touched[own] = t
 	}
 	t.slot = p.slot
+	return t, nil
+}
+
+// number takes the row of a commit, whose key is at hand, into the head of the
+// owner of its cloud event.
+func (a *applying) number(rec *record, message *part, row []byte) error {
+	if a.v.keys.destroyed(message.slot) {
+		return nil
+	}
+	t, err := a.touch(message)
+	if err != nil {
+		return err
+	}
+	if rec.number != t.head.number+1 {
+		return lossf("sequence %d is number %d of vehicle %d, ownership %d, and follows number %d", rec.seq, rec.number, message.vehicle, message.epoch, t.head.number)
+	}
+	t.head = t.head.follow(a.key, row)
+	return nil
+}
+
+// raise takes the readings of a part into the latest values.
+func (a *applying) raise(p *part) error {
+	t, err := a.touch(p)
+	if err != nil {
+		return err
+	}
+	own := owner{p.vehicle, p.epoch}
 	t.hot += len(p.sealed)
 	if p.rows == nil {
 		a.key = p.append(a.key[:0])
@@ -138,8 +174,13 @@ func (a *applying) raise(p *part) error {
 	return nil
 }
 
-// erase forgets what the group and the engine have of an owner.
+// erase forgets what the group and the engine have of an owner. Its row says that
+// the sequence is an erasure.
 func (a *applying) erase(rec *record) error {
+	a.value = binary.BigEndian.AppendUint64(a.value[:0], rec.vehicle)
+	a.value = appendPart(a.value, &place{kind: kindErasure, epoch: rec.epoch})
+	a.key = seqKey(a.key[:0], rec.seq)
+	a.set(a.key, a.copied(a.value))
 	if err := a.sorted(); err != nil {
 		return err
 	}
@@ -165,7 +206,7 @@ func (a *applying) commit(at position) error {
 	for own, t := range a.touched {
 		p := place{kind: kindLatest, vehicle: own.vehicle, epoch: own.epoch}
 		a.key = p.append(a.key[:0])
-		a.value = appendLatest(append(a.value[:0], make([]byte, sealHead)...), t.rows)
+		a.value = appendLatest(append(a.value[:0], make([]byte, sealHead)...), t.lately)
 		a.value = append(a.value, make([]byte, sealTail)...)
 		k, err := a.v.keys.bySlot(t.slot)
 		if err != nil {
@@ -194,8 +235,11 @@ func (a *applying) commit(at position) error {
 		}
 	}
 	for own, t := range a.touched {
-		a.v.latest.put(own, slices.Clip(t.rows))
-		a.v.hot.note(own, t.hot)
+		t.rows = slices.Clip(t.rows)
+		a.v.latest.put(own, t.lately)
+		if t.hot > 0 {
+			a.v.hot.note(own, t.hot)
+		}
 	}
 	return a.batch.Close()
 }
@@ -228,29 +272,29 @@ func decodeApplied(b []byte) (p position, err error) {
 }
 
 // latestOf gives the published latest values of an owner.
-func (v *Vault) latestOf(own owner) (latestRows, error) {
-	rows, generation, ok := v.latest.get(own)
+func (v *Vault) latestOf(own owner) (l lately, err error) {
+	l, generation, ok := v.latest.get(own)
 	if ok {
-		return rows, nil
+		return l, nil
 	}
 	key := appendPrefix(make([]byte, 0, prefixLen), kindLatest, own.vehicle, own.epoch)
 	sealed, closer, err := v.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
+		return l, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("vault: latest values: %w", err)
+		return l, fmt.Errorf("vault: latest values: %w", err)
 	}
 	plain, err := v.keys.open(nil, sealed, key, own)
 	if cerr := closer.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return nil, err
+		return l, err
 	}
-	if rows, err = decodeLatest(plain); err != nil {
-		return nil, err
+	if l, err = decodeLatest(plain); err != nil {
+		return lately{}, err
 	}
-	v.latest.offer(own, rows, generation)
-	return rows, nil
+	v.latest.offer(own, l, generation)
+	return l, nil
 }

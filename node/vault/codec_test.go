@@ -272,9 +272,10 @@ func TestLatestGivesBackWhatItTook(t *testing.T) {
 	if !slices.IsSortedFunc(rows, func(a, b Row) int { return orderLatest(&a, &b) }) {
 		t.Fatal("not sorted")
 	}
-	b := appendLatest(nil, rows)
+	h := head{number: 1 << 40, link: [16]byte{1, 15: 2}}
+	b := appendLatest(nil, lately{rows, h})
 	got, err := decodeLatest(b)
-	if err != nil || !slices.Equal(got, rows) {
+	if err != nil || !slices.Equal(got.rows, rows) || got.head != h {
 		t.Fatalf("%v: %v became %v", err, rows, got)
 	}
 	for cut := range len(b) {
@@ -305,6 +306,7 @@ func TestKeysSortAsTheirTimes(t *testing.T) {
 		{kind: kindTombstone, vehicle: 1, epoch: 7, time: 5, seq: 8},
 		{kind: kindEvent, vehicle: 1, epoch: 7, time: 5, seq: 8, index: 3},
 		{kind: kindLatest, vehicle: 1, epoch: 7},
+		{kind: kindWent, vehicle: 1, epoch: 7},
 	} {
 		if got, ok := parsePlace(p.append(nil)); !ok || got != p {
 			t.Errorf("%+v became %+v", p, got)

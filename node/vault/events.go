@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -226,18 +224,14 @@ func (v *Vault) follow(ctx context.Context, r *Reader, since uint64, yield func(
 
 // entry puts a commit together from its locator.
 func (v *Vault) entry(ctx context.Context, u *unpacking, key, locator []byte) (e Entry, present bool, err error) {
-	if len(key) != 9 || len(locator) < 8 || (len(locator)-8)%13 != 0 {
-		return e, false, fmt.Errorf("vault: malformed locator: %w", errShort)
+	var c commit
+	if err := c.parse(key, locator); err != nil {
+		return e, false, err
 	}
-	seq := binary.BigEndian.Uint64(key[1:])
-	e.Vehicle = binary.BigEndian.Uint64(locator)
-	events := uint16(0)
-	for b := locator[8:]; len(b) > 0; b = b[13:] {
-		p := place{kind: b[0], vehicle: e.Vehicle, epoch: binary.BigEndian.Uint32(b[1:]), seq: seq}
-		p.setWhere(binary.BigEndian.Uint64(b[5:]))
-		if p.kind == kindEvent {
-			p.index = events
-			events++
+	e.Vehicle = c.vehicle
+	for _, p := range c.parts {
+		if p.kind == kindErasure {
+			continue
 		}
 		plain, err := v.get(u.r.snap.Snapshot, &p)
 		if errors.Is(err, errErased) {
@@ -260,7 +254,7 @@ func (v *Vault) entry(ctx context.Context, u *unpacking, key, locator []byte) (e
 		}
 		present = true
 	}
-	e.Seq = seq
+	e.Seq = c.seq
 	return e, present, nil
 }
 

@@ -25,9 +25,10 @@ const (
 )
 
 const (
-	frameDeposit = 1
-	frameErase   = 2
-	frameEnd     = 15
+	frameDeposit  = 1 // of earlier programs: without a number
+	frameErase    = 2
+	frameNumbered = 3 // a deposit
+	frameEnd      = 15
 )
 
 const (
@@ -85,7 +86,7 @@ func parseFrame(b []byte) (f frame, size int, ok bool) {
 		payload: b[frameHead:end:end],
 	}
 	switch f.kind {
-	case frameDeposit, frameErase, frameEnd:
+	case frameDeposit, frameErase, frameNumbered, frameEnd:
 		return f, end + frameTail, true
 	}
 	return frame{}, 0, false

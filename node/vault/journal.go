@@ -15,7 +15,7 @@ import (
 // changes no metadata and a full disk is met here and not in a commit.
 const (
 	segmentHead   = 128
-	segmentFormat = 1
+	segmentFormat = 2 // 1 has no numbered deposits
 	segmentMagic  = "SAYSOLOG"
 	nextName      = "next"
 )
@@ -41,7 +41,7 @@ func encodeHead(number uint64, p position) (b [segmentHead]byte) {
 
 func decodeHead(b []byte) (number uint64, p position, ok bool) {
 	if len(b) < segmentHead || string(b[:8]) != segmentMagic ||
-		binary.LittleEndian.Uint32(b[8:]) != segmentFormat ||
+		formatOf(b) < 1 || formatOf(b) > segmentFormat ||
 		binary.LittleEndian.Uint32(b[segmentHead-4:]) != crc32.Checksum(b[:segmentHead-4], castagnoli) {
 		return 0, p, false
 	}
@@ -49,6 +49,9 @@ func decodeHead(b []byte) (number uint64, p position, ok bool) {
 	copy(p.link[:], b[40:])
 	return binary.LittleEndian.Uint64(b[16:]), p, true
 }
+
+// formatOf is the format of a segment.
+func formatOf(b []byte) uint32 { return binary.LittleEndian.Uint32(b[8:]) }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x.log", number) }
 

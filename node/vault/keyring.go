@@ -77,6 +77,9 @@ type keyring struct {
 	counter atomic.Uint64
 	cache   *lru[uint32, *dataKey]
 
+	numbers    numbered // the writer's
+	numberedTo func(owner) (uint64, error)
+
 	io     sync.Mutex // writes of the file; taken before mu
 	mu     sync.Mutex
 	live   map[owner]uint32

@@ -14,7 +14,10 @@ import (
 // is published; a change makes a new one.
 type latestRows []Row
 
-const latestFormat = 1
+const (
+	latestBare   = 1 // without the head
+	latestFormat = 2
+)
 
 // weight is how many vehicles of thirty-two signals the rows stand for in the
 // cache.
@@ -75,11 +78,13 @@ func (l *latestRows) find(r *Row) (int, bool) {
 	return low, false
 }
 
-// appendLatest writes: format, the sources, the greatest time and sequence,
-// and per row the step of the signal, the number of the source, how much
+// appendLatest writes: format, number and link of the head, the sources, the
+// greatest time and sequence, and per row the step of the signal, the number of the source, how much
 // earlier and lower it is, and the value.
-func appendLatest(b []byte, rows latestRows) []byte {
-	b = append(b, latestFormat)
+func appendLatest(b []byte, l lately) []byte {
+	b = binary.AppendUvarint(append(b, latestFormat), l.head.number)
+	b = append(b, l.head.link[:]...)
+	rows := l.rows
 	var sources []sayso.Address
 	var time sayso.Instant
 	var seq uint64
@@ -112,10 +117,15 @@ func appendLatest(b []byte, rows latestRows) []byte {
 	return b
 }
 
-func decodeLatest(b []byte) (latestRows, error) {
+func decodeLatest(b []byte) (l lately, err error) {
 	r := reader{b: b}
-	if r.byte() != latestFormat {
-		return nil, errShort
+	switch r.byte() {
+	case latestBare:
+	case latestFormat:
+		l.head.number = r.uvarint()
+		copy(l.head.link[:], r.take(uint64(len(l.head.link))))
+	default:
+		return l, errShort
 	}
 	sources := make([]sayso.Address, r.count(len(sayso.Address{})))
 	for i := range sources {
@@ -128,7 +138,7 @@ func decodeLatest(b []byte) (latestRows, error) {
 		signal += r.uvarint()
 		source := r.uvarint()
 		if signal > 0xffff || source >= uint64(len(sources)) {
-			return nil, errShort
+			return l, errShort
 		}
 		row := &rows[i]
 		row.Signal, row.Source = sayso.SignalID(signal), sources[source]
@@ -137,7 +147,8 @@ func decodeLatest(b []byte) (latestRows, error) {
 		r.value(&row.Value, true)
 	}
 	if r.bad || len(r.b) != 0 {
-		return nil, errShort
+		return l, errShort
 	}
-	return rows, nil
+	l.rows = rows
+	return l, nil
 }

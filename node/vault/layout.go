@@ -16,22 +16,26 @@ const (
 	kindStatement  = 'D' // the same of any other type
 	kindTombstone  = 'T' // the same of tombstones
 	kindEvent      = 'E' // vehicle epoch time seq index -> event
-	kindLatest     = 'L' // vehicle epoch -> latest value per signal and source
+	kindLatest     = 'L' // vehicle epoch -> latest value per signal and source, and how far commits are numbered
+	kindWent       = 'G' // vehicle epoch -> up to when something went with time
 	kindKey        = 'I' // hash of source, subject and id -> seq, hash of the body
-	kindSeq        = 'S' // seq -> where the parts of the commit are
+	kindSeq        = 'S' // seq -> where the parts of the commit are, its number
+
+	kindErasure = 'X' // in a row of kindSeq: the sequence is an erasure
 )
 
 // dataKinds are the kinds that Erase removes: what is under vehicle and epoch.
-var dataKinds = [...]byte{kindReadings, kindPacked, kindCloudEvent, kindStatement, kindTombstone, kindEvent, kindLatest}
+var dataKinds = [...]byte{kindReadings, kindPacked, kindCloudEvent, kindStatement, kindTombstone, kindEvent, kindLatest, kindWent}
 
 var (
 	metaApplied = []byte("Mapplied") // seq u64, group u64, chain 32
-	metaFormat  = []byte("Mformat")  // version u32
+	metaFormat  = []byte("Mformat")  // version u32, sequence u64 from which on every sequence has a row
 )
 
-// rowsFormat is what this program writes; it reads format 1, which has no packed
-// rows, and then calls it 2.
-const rowsFormat = 2
+// rowsFormat is what this program writes. It reads format 1, which has no packed
+// rows, and format 2, in which commits have no numbers and erasures no rows, and
+// then calls them 3.
+const rowsFormat = 3
 
 // Times are kept within the years 1 to 9999, which RFC 3339 can write.
 const (
@@ -131,7 +135,7 @@ func parsePlace(k []byte) (p place, ok bool) {
 	case p.kind == kindEvent && len(k) == 18:
 		p.time, p.seq = getTime(k), binary.BigEndian.Uint64(k[8:])
 		p.index = binary.BigEndian.Uint16(k[16:])
-	case p.kind == kindLatest && len(k) == 0:
+	case (p.kind == kindLatest || p.kind == kindWent) && len(k) == 0:
 	default:
 		return p, false
 	}

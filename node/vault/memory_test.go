@@ -44,7 +44,7 @@ func TestManyVehiclesStayWithinTheMemory(t *testing.T) {
 	}
 	held := 0
 	for _, n := range v.latest.items {
-		held += cap(n.value) * 112
+		held += cap(n.value.rows) * 112
 	}
 	if held > limit/4 || v.latest.held > cfg.LatestEntries || len(v.keys.cache.items) > cfg.KeyEntries {
 		t.Errorf("the caches hold %d bytes of latest values (weight %d of %d) and %d of %d keys", held, v.latest.held, cfg.LatestEntries, len(v.keys.cache.items), cfg.KeyEntries)

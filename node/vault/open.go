@@ -25,12 +25,12 @@ func Open(cfg Config) (*Vault, error) {
 		return nil, errors.New("vault: a directory and a root key are needed")
 	}
 	v := &Vault{
-		cfg: cfg, latest: newLRU[owner, latestRows](cfg.LatestEntries),
+		cfg: cfg, latest: newLRU[owner, lately](cfg.LatestEntries),
 		wake: make(chan struct{}, 1), groups: make(chan groupOut, 2),
 		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256), packed: make(chan struct{}),
 		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), leaving: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
-	v.latest.heavy = latestRows.weight
+	v.latest.heavy = lately.weight
 	v.hot = newHotSet(cfg.PackBytes, cfg.KeyEntries)
 	first := make(chan struct{})
 	v.changed.Store(&first)
@@ -132,6 +132,7 @@ func (v *Vault) open() (err error) {
 	if err := v.checkFormat(); err != nil {
 		return err
 	}
+	v.keys.numberedTo = v.numberedTo
 	v.journal = &journal{fs: fs, dir: path("log"), size: v.cfg.SegmentBytes}
 	if err := v.keys.begin(); err != nil {
 		return err
@@ -292,25 +293,38 @@ func (v *Vault) appliedPosition() (p position, err error) {
 func (v *Vault) checkFormat() error {
 	val, closer, err := v.db.Get(metaFormat)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return v.db.Set(metaFormat, binary.BigEndian.AppendUint32(nil, rowsFormat), pebble.NoSync)
+		return v.markFormat()
 	}
 	if err != nil {
 		return fmt.Errorf("vault: %w", err)
 	}
 	format := uint32(0)
-	if len(val) == 4 {
+	if len(val) >= 4 {
 		format = binary.BigEndian.Uint32(val)
+	}
+	if len(val) == 12 {
+		v.whole = binary.BigEndian.Uint64(val[4:])
 	}
 	if err := closer.Close(); err != nil {
 		return fmt.Errorf("vault: %w", err)
 	}
 	switch format {
-	case 1:
-		return v.db.Set(metaFormat, binary.BigEndian.AppendUint32(nil, rowsFormat), pebble.NoSync)
+	case 1, 2:
+		return v.markFormat()
 	case rowsFormat:
 		return nil
 	}
 	return fmt.Errorf("vault: the rows have format %d, this program reads %d", format, rowsFormat)
+}
+
+// markFormat says that from the next sequence on all is of this format.
+func (v *Vault) markFormat() error {
+	have, err := v.appliedPosition()
+	if err != nil {
+		return err
+	}
+	v.whole = have.seq + 1
+	return v.db.Set(metaFormat, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, rowsFormat), v.whole), pebble.NoSync)
 }
 
 // engineOptions: no log of its own, no compression (what is sealed does not

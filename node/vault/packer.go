@@ -456,16 +456,7 @@ func (p *packer) set(batch *pebble.Batch, k *dataKey, at *place, plain []byte) e
 
 // remove deletes all rows of a chunk.
 func (p *packer) remove(batch *pebble.Batch, c *chunk) error {
-	parts := []uint32{partHeadOf}
-	if c.timesPart == nil && c.flags&chunkBare == 0 {
-		parts = append(parts, partTimesOf)
-	}
-	for i := range c.cols {
-		if c.cols[i].data == nil && !c.cols[i].gone {
-			parts = append(parts, partOf(c.cols[i].signal, c.cols[i].kind))
-		}
-	}
-	for _, part := range parts {
+	for _, part := range append(c.ownRows(), partHeadOf) {
 		at := c.place
 		at.part = part
 		if err := batch.Delete(at.append(nil), nil); err != nil {

@@ -19,7 +19,8 @@ func (v *Vault) Latest(ctx context.Context, view View, signals []sayso.SignalID)
 	want := signalSetOf(signals)
 	var out []Row
 	for _, epoch := range view.Epochs {
-		rows, err := v.latestOf(owner{view.Vehicle, epoch})
+		l, err := v.latestOf(owner{view.Vehicle, epoch})
+		rows := l.rows
 		if err != nil {
 			if errors.Is(err, errErased) {
 				continue

@@ -10,7 +10,9 @@ import (
 )
 
 // The payload of a deposit's frame is the vehicle u64, 16 bytes of the body's
-// hash, the envelope's epoch u32, the number of parts u16, and the parts. Each
+// hash, the envelope's epoch u32, the number of the commit under the key of the
+// envelope u64 (not in frames of earlier programs), the number of parts u16, and
+// the parts. Each
 // part is kind u8, epoch u32, where u64, length u32, sealed bytes. Where is the
 // hour and source tag of readings, the time of a cloud event or event. Parts of
 // one kind come in the order in which they were deposited.
@@ -18,7 +20,8 @@ import (
 // The payload of an erasure's frame is vehicle u64, epoch u32, and the key
 // slots u32 to destroy.
 const (
-	depositHead = 8 + 16 + 4 + 2
+	numberAt    = 8 + 16 + 4
+	depositHead = numberAt + 8 + 2
 	partHead    = 1 + 4 + 8 + 4
 )
 
@@ -33,13 +36,14 @@ type part struct {
 
 // record is a parsed record of the log. Its parts alias the frame.
 type record struct {
-	kind  byte
-	seq   uint64
-	key   [16]byte
-	body  [16]byte
-	owner // of the envelope, or what is to be erased
-	parts []part
-	slots []uint32
+	kind   byte
+	seq    uint64
+	key    [16]byte
+	body   [16]byte
+	owner         // of the envelope, or what is to be erased
+	number uint64 // 0: of an earlier program
+	parts  []part
+	slots  []uint32
 }
 
 // parse reads a frame into the record, reusing its slices.
@@ -53,9 +57,11 @@ func (rec *record) parse(f *frame) error {
 		for len(r.b) > 0 {
 			rec.slots = append(rec.slots, r.u32())
 		}
-	case frameDeposit:
+	case frameDeposit, frameNumbered:
 		copy(rec.body[:], r.take(16))
-		rec.epoch = r.u32()
+		if rec.epoch = r.u32(); f.kind == frameNumbered {
+			rec.number = r.u64()
+		}
 		n := r.take(2)
 		if n == nil {
 			return errShort
@@ -136,11 +142,11 @@ func keyOf(e *sayso.CloudEvent) (key [16]byte) {
 // encode writes a deposit as a frame with unsealed parts.
 func (p *pending) encode(d *Deposit) {
 	p.buf = bufs.Get().(*[]byte)
-	b := beginFrame((*p.buf)[:0], frameDeposit, p.key)
+	b := beginFrame((*p.buf)[:0], frameNumbered, p.key)
 	b = binary.LittleEndian.AppendUint64(b, d.Vehicle)
 	b = append(b, p.body[:]...)
 	b = binary.LittleEndian.AppendUint32(b, d.Epoch)
-	b = append(b, 0, 0) // number of parts
+	b = append(b, make([]byte, 8+2)...) // the numbers of the commit and of parts
 
 	scratch := bufs.Get().(*[]byte)
 	b = p.begin(b, place{kind: kindOf(ClassOf(d.Envelope.Type)), epoch: d.Epoch, time: sayso.At(d.Envelope.Time)})
@@ -187,7 +193,8 @@ func (p *pending) end(b []byte) []byte {
 	return b
 }
 
-// seal gives every part its sequence and time of keeping, and encrypts it.
+// seal gives the commit its number, every part its sequence and time of keeping,
+// and encrypts it.
 func (p *pending) seal(keys *keyring, seq uint64, now sayso.Instant, ad []byte) error {
 	b := *p.buf
 	for i := range p.parts {
@@ -204,6 +211,11 @@ func (p *pending) seal(keys *keyring, seq uint64, now sayso.Instant, ad []byte) 
 			}
 			binary.LittleEndian.PutUint64(b[pt.head+5:], pt.where())
 		case kindCloudEvent, kindStatement, kindTombstone:
+			n, err := keys.number(k)
+			if err != nil {
+				return err
+			}
+			binary.LittleEndian.PutUint64(b[frameHead+numberAt:], n)
 			binary.LittleEndian.PutUint64(b[pt.head+partHead+sealHead+1:], uint64(now))
 		}
 		if err := keys.seal(k, b[pt.head+partHead:pt.end], pt.append(ad[:0])); err != nil {

@@ -131,7 +131,7 @@ func (j *journal) readSegment(n uint64, isFirst, isLast bool, promised position,
 		return f.Close()
 	}
 	j.file, j.number, j.offset = f, n, at
-	if int64(len(b)) < j.size { // made under a smaller setting: it is full
+	if int64(len(b)) < j.size || formatOf(b) < segmentFormat { // made under a smaller setting, or by an earlier program: it is full
 		j.offset = j.size
 	}
 	return nil

@@ -48,13 +48,16 @@ func (p *packer) owners(ctx context.Context, kind byte, f func(owner) error) err
 }
 
 // retainMessages deletes the cloud events or events of an owner that are too old.
-func (p *packer) retainMessages(ctx context.Context, kind byte, own owner, now sayso.Instant) error {
+func (p *packer) retainMessages(ctx context.Context, kind byte, own owner, now sayso.Instant) (err error) {
 	keep := p.v.cfg.Retain.Messages(own.vehicle)
 	if keep <= 0 {
 		return nil
 	}
-	start := appendPrefix(nil, kind, own.vehicle, own.epoch)
-	end := putTime(slices.Clone(start), now-sayso.Instant(keep/time.Microsecond))
+	p.v.packing.Lock()
+	defer p.v.packing.Unlock()
+	erased := p.v.erased.Load()
+	start, before := appendPrefix(nil, kind, own.vehicle, own.epoch), now-sayso.Instant(keep/time.Microsecond)
+	end := putTime(slices.Clone(start), before)
 	it, err := p.v.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		return err
@@ -63,11 +66,22 @@ func (p *packer) retainMessages(ctx context.Context, kind byte, own owner, now s
 	if err := errors.Join(it.Error(), it.Close()); err != nil || !some {
 		return err
 	}
-	if err := p.v.db.DeleteRange(start, end, pebble.NoSync); err != nil {
-		p.v.fail(fmt.Errorf("vault: retention: %w", err))
-		return p.v.failure()
+	batch := p.v.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	if err := batch.DeleteRange(start, end, nil); err != nil {
+		return err
 	}
-	return nil
+	err = p.went(batch, own, func(w *went) {
+		if kind == kindEvent {
+			w.events = max(w.events, before)
+		} else {
+			w.messages = max(w.messages, before)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return p.commit(batch, erased)
 }
 
 // What becomes of a column.
@@ -133,36 +147,46 @@ func (p *packer) retainNext(ctx context.Context, own owner, from, now sayso.Inst
 		if err := w.takeChunks(bucket, nil, minInstant, maxInstant); err != nil {
 			return 0, false, err
 		}
+		all := false
 		for _, c := range w.chunks {
-			if err := p.retainChunk(ctx, w, batch, c, time.Duration(now-next)*time.Microsecond); err != nil && !errors.Is(err, errErased) {
+			whole, err := p.retainChunk(ctx, w, batch, c, time.Duration(now-next)*time.Microsecond)
+			if err != nil && !errors.Is(err, errErased) {
+				return 0, false, err
+			}
+			all = all || whole
+		}
+		if batch.Empty() {
+			continue
+		}
+		if all {
+			if err := p.went(batch, own, func(w *went) { w.readings = max(w.readings, next) }); err != nil {
 				return 0, false, err
 			}
 		}
-		if !batch.Empty() {
-			return next, true, p.commit(batch, erased)
-		}
+		return next, true, p.commit(batch, erased)
 	}
 }
 
-// retainChunk writes a chunk again without what is to go.
-func (p *packer) retainChunk(ctx context.Context, w *walker, batch *pebble.Batch, c *chunk, age time.Duration) error {
+// retainChunk writes a chunk again without what is to go; all says that no values
+// are left.
+func (p *packer) retainChunk(ctx context.Context, w *walker, batch *pebble.Batch, c *chunk, age time.Duration) (all bool, err error) {
 	fates := make([]int, len(c.cols))
 	for i := range c.cols {
 		fates[i] = p.fate(w.own, &c.cols[i], age)
 	}
 	if !slices.ContainsFunc(fates, func(f int) bool { return f != stays }) {
-		return nil
+		return false, nil
 	}
 	k, err := p.v.keys.bySlot(c.slot)
 	if err != nil {
-		return err
+		return false, err
 	}
 	t, err := w.table(ctx, c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := p.remove(batch, c); err != nil {
-		return err
+		return false, err
 	}
 	keys := append([]chunkColumn(nil), c.cols...)
 	out := &table{source: t.source, times: t.times, seqs: t.seqs}
@@ -178,17 +202,17 @@ func (p *packer) retainChunk(ctx context.Context, w *walker, batch *pebble.Batch
 		}
 	}
 	if len(out.cols) == 0 {
-		return nil
+		return true, nil
 	}
 	at := c.place
 	at.seq = p.v.chunkNumber()
 	for _, part := range out.encode(c.bucket, &p.v.cfg.Chunk) {
 		at.part = part.part
 		if err := p.set(batch, k, &at, part.plain); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return out.flags()&chunkBare != 0, nil
 }
 
 // rolled gives the roll-ups of a column of numbers, and how many they are; of two at one time the one

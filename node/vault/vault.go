@@ -27,7 +27,8 @@ type Vault struct {
 	journal *journal // write's
 	check   *checkpointFile
 	lock    func() error // gives the directory free
-	latest  *lru[owner, latestRows]
+	whole   uint64       // the sequence from which on every sequence has a row
+	latest  *lru[owner, lately]
 
 	life struct { // of calls under way; before every other lock
 		sync.Mutex

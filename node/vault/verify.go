@@ -62,12 +62,13 @@ const maxFindings = 1000
 // kindNames are the kinds of rows as figures name them.
 var kindNames = map[byte]string{
 	kindReadings: "readings", kindPacked: "packed", kindCloudEvent: "cloudEvents", kindStatement: "statements", kindTombstone: "tombstones", kindEvent: "events",
-	kindLatest: "latest", kindKey: "idempotencyKeys", kindSeq: "commits", kindMeta: "meta",
+	kindLatest: "latest", kindWent: "wentWithTime", kindKey: "idempotencyKeys", kindSeq: "commits", kindMeta: "meta",
 }
 
 // Verify reads everything that is kept: the chain of the log, the checkpoint, the
 // slots of the key file, and every row, each opened with its key; it looks whether
-// every commit still has its cloud event. It reads at most rate bytes in a second
+// the commits of every ownership are numbered without a gap up to its head, and
+// whether all that they brought is there, packed or not. It reads at most rate bytes in a second
 // (0: as fast as it can) and calls tell, if given, with how many bytes it has
 // read. What is missing or altered is no error but a finding.
 func (v *Vault) Verify(ctx context.Context, rate int64, tell func(read uint64)) (Verified, error) {
@@ -77,7 +78,7 @@ func (v *Vault) Verify(ctx context.Context, rate int64, tell func(read uint64)) 
 	}
 	defer v.leaveCall()
 	c := &verifying{v: v, ctx: ctx, rate: rate, tell: tell, out: Verified{Rows: make(map[string]uint64)}}
-	for _, step := range []func() error{c.checkpoint, c.keys, c.log, c.rows} {
+	for _, step := range []func() error{c.checkpoint, c.keys, c.log, c.rows, c.commits} {
 		if err := step(); err != nil {
 			if cause := ctx.Err(); cause != nil {
 				err = cancelled(op, cause)

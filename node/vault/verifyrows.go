@@ -19,7 +19,7 @@ var sealedKinds = dataKinds[:]
 // rows reads all rows of every kind, each kind on a snapshot of its own, so that
 // none is held for the hours that a slow reading takes.
 func (c *verifying) rows() error {
-	kinds := append(slices.Clone(sealedKinds), kindKey, kindSeq, kindMeta)
+	kinds := append(slices.Clone(sealedKinds), kindKey, kindMeta)
 	slices.Sort(kinds)
 	for _, kind := range slices.Compact(kinds) {
 		check := c.plainRow
@@ -168,40 +168,15 @@ func (c *verifying) sealedRow(key, value []byte) {
 	}
 	if err != nil {
 		c.plain = nil
+	} else if key[0] == kindPacked {
+		c.packedRow(key, c.plain)
 	}
 }
 
-// plainRow judges the form of a row that is not sealed; of a commit it looks for
-// the cloud event.
+// plainRow judges the form of a row that is not sealed.
 func (c *verifying) plainRow(key, value []byte) {
-	switch {
-	case key[0] == kindKey && (len(key) != 17 || len(value) != 24), key[0] == kindSeq && (len(key) != 9 || len(value) < 8 || (len(value)-8)%13 != 0):
+	if key[0] == kindKey && (len(key) != 17 || len(value) != 24) {
 		c.fault(Finding{Part: "rows", What: "malformed: " + describe(key)})
-	case key[0] == kindSeq:
-		c.commit(binary.BigEndian.Uint64(key[1:]), value)
-	}
-}
-
-// commit looks whether the cloud event of a commit is there, unless its owner
-// has erased something, or it may have gone with time.
-func (c *verifying) commit(seq uint64, locator []byte) {
-	vehicle := binary.BigEndian.Uint64(locator)
-	for b := locator[8:]; len(b) > 0; b = b[13:] {
-		if b[0] != kindCloudEvent && b[0] != kindStatement && b[0] != kindTombstone {
-			continue
-		}
-		p := place{kind: b[0], vehicle: vehicle, epoch: binary.BigEndian.Uint32(b[1:]), seq: seq}
-		p.setWhere(binary.BigEndian.Uint64(b[5:]))
-		if c.erased[owner{vehicle, p.epoch}] || c.v.mayBeGone(&p) {
-			continue
-		}
-		_, closer, err := c.v.db.Get(p.append(nil))
-		if err == nil {
-			err = closer.Close()
-		}
-		if errors.Is(err, pebble.ErrNotFound) && !c.v.keys.everErased(owner{vehicle, p.epoch}) {
-			c.fault(Finding{Part: "rows", What: fmt.Sprintf("the cloud event of %s, epoch %d, is missing", p.time.Time().Format(time.RFC3339), p.epoch), From: seq, To: seq, Vehicles: []uint64{vehicle}})
-		}
 	}
 }
 
