@@ -61,7 +61,7 @@ func appendBlock(b []byte, source sayso.Address, h uint32, rows []sayso.Reading)
 
 // blockSource gives the source of a block.
 func blockSource(b []byte) (a sayso.Address, ok bool) {
-	if len(b) < 1+len(a) || b[0] != blockFormat {
+	if len(b) < 1+len(a) || b[0] != blockFormat && b[0] != columnsFormat {
 		return a, false
 	}
 	return sayso.Address(b[1 : 1+len(a)]), true
@@ -88,11 +88,15 @@ func (s signalSet) has(id sayso.SignalID) bool {
 	return s == nil || int(id>>6) < len(s) && s[id>>6]>>(id&63)&1 == 1
 }
 
-// decodeBlock appends the rows of the wanted signals within [from, to).
+// decodeBlock appends the rows of the wanted signals within [from, to), in no
+// order.
 func decodeBlock(rows []Row, b []byte, h uint32, seq uint64, want signalSet, from, to sayso.Instant) ([]Row, error) {
 	source, ok := blockSource(b)
 	if !ok {
 		return rows, errShort
+	}
+	if b[0] == columnsFormat {
+		return decodeColumns(rows, source, b[1+len(source):], h, seq, want, from, to)
 	}
 	r := reader{b: b[1+len(source):]}
 	left := r.count(3)
@@ -126,11 +130,17 @@ func decodeBlock(rows []Row, b []byte, h uint32, seq uint64, want signalSet, fro
 	return rows, nil
 }
 
-// readingsOf gives the source and the readings of a block.
+// readingsOf gives the source and the readings of a block, ascending by time and
+// signal.
 func readingsOf(b []byte, p *place) (source sayso.Address, out []sayso.Reading, err error) {
 	rows, err := decodeBlock(nil, b, p.hour, p.seq, nil, minInstant, maxInstant)
 	if err != nil || len(rows) == 0 {
 		return source, nil, err
+	}
+	if b[0] == columnsFormat {
+		slices.SortFunc(rows, func(a, b Row) int {
+			return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Signal, b.Signal))
+		})
 	}
 	out = make([]sayso.Reading, len(rows))
 	for i := range rows {

@@ -125,7 +125,11 @@ func hoursOf(t *table, c *tableColumn) int {
 }
 
 func (c *tableColumn) encode() []byte {
-	b := make([]byte, 0, len(c.rows)+len(c.rows)/2+64)
+	return c.append(make([]byte, 0, len(c.rows)+len(c.rows)/2+64))
+}
+
+// append writes the values.
+func (c *tableColumn) append(b []byte) []byte {
 	switch c.kind {
 	case sayso.Text:
 		return column.AppendTexts(b, c.texts)

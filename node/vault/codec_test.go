@@ -206,7 +206,7 @@ func FuzzFrame(f *testing.F) {
 // FuzzRecord proves that the parser of payloads takes nothing but whole parts.
 func FuzzRecord(f *testing.F) {
 	p := &pending{kind: frameDeposit, owner: owner{7, 1}}
-	p.encode(deposit(7, "x", 1_700_000_000_000_000, sayso.Reading{Signal: 1, Epoch: 1, Time: 1_700_000_000_000_000, Value: sayso.NumberValue(1)}))
+	p.encode(deposit(7, "x", 1_700_000_000_000_000, sayso.Reading{Signal: 1, Epoch: 1, Time: 1_700_000_000_000_000, Value: sayso.NumberValue(1)}), 512)
 	f.Add((*p.buf)[frameHead:], true)
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0}, false)
 	f.Fuzz(func(t *testing.T, payload []byte, isDeposit bool) {

@@ -59,7 +59,7 @@ func (v *Vault) begin(d *Deposit) (wait func(context.Context) (Kept, error), err
 	if !mine {
 		return func(ctx context.Context) (Kept, error) { return v.repeated(ctx, first, body) }, nil
 	}
-	p.encode(d)
+	p.encode(d, v.cfg.Chunk.Columns)
 	if n := len(*p.buf) + frameTail; n > maxRecord || int64(n)+segmentHead+endSize > v.cfg.SegmentBytes {
 		err := sayso.Fail(sayso.TooLarge, opCommit, "the message is too large to be kept")
 		v.finish(p, 0, err)

@@ -77,6 +77,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Chunk.Rows, 8192)
 	def(&c.Chunk.Inline, 512)
 	def(&c.Chunk.Rollup, 64)
+	def(&c.Chunk.Columns, 512)
 	def(&c.PackEvery, time.Minute)
 	def(&c.LatestEntries, 1<<16)
 	def(&c.KeyEntries, 1<<16)
@@ -90,11 +91,12 @@ const (
 	keyCost    = 2 << 10
 )
 
-// ChunkSizes say how chunks are built.
+// ChunkSizes say how readings are put together.
 type ChunkSizes struct {
-	Rows   int // 8,192: no chunk has more
-	Inline int // 512: parts up to so many bytes are in the head of a chunk, 1 is none
-	Rollup int // 64: numbers that an hour must have on average before a column carries roll-ups
+	Rows    int // 8,192: no chunk has more
+	Inline  int // 512: parts up to so many bytes are in the head of a chunk, 1 is none
+	Rollup  int // 64: numbers that an hour must have on average before a column carries roll-ups
+	Columns int // 512: from so many readings on a deposit is kept by column, 1 is always
 }
 
 // def sets a setting that was left zero.

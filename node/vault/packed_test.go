@@ -117,7 +117,7 @@ func must[T any](x T, err error) T {
 // TestPackingChangesNoAnswer compares with the oracle before, between and after
 // packing, with chunks of every size.
 func TestPackingChangesNoAnswer(t *testing.T) {
-	for _, sizes := range []vault.ChunkSizes{{}, {Rows: 7, Inline: 1, Rollup: 1}, {Rows: 100, Inline: 1 << 20, Rollup: 1}, {Inline: 1, Rollup: 1}} {
+	for _, sizes := range []vault.ChunkSizes{{}, {Rows: 7, Inline: 1, Rollup: 1}, {Rows: 100, Inline: 1 << 20, Rollup: 1}, {Inline: 1, Rollup: 1}, {Rows: 90, Rollup: 1, Columns: 1}} {
 		cfg := config(t, vfs.NewMem())
 		cfg.Chunk, cfg.PackEvery, cfg.PackBytes = sizes, time.Hour, 1<<20
 		v := open(t, cfg)

@@ -14,8 +14,12 @@ import (
 	"sayso"
 )
 
-// A step of the packer reads so many bytes of rows at most.
-const stepBytes = 512 << 10
+// A step of the packer reads so many bytes of rows at most. A byte of a block by
+// column counts as several: it says as much.
+const (
+	stepBytes   = 512 << 10
+	packedRatio = 4
+)
 
 // hotSet counts, per vehicle and epoch, the bytes of readings that are not packed,
 // and lists those that have enough. What it does not know of, because it is full
@@ -263,7 +267,33 @@ type pile struct {
 	tag    uint32
 	slot   uint32
 	source sayso.Address
-	table  builder
+	table  builder  // of blocks by row
+	tables []*table // of those by column
+}
+
+// done gives all of it, nil if there is nothing.
+func (x *pile) done() *table {
+	list := x.tables
+	if len(x.table.times) > 0 {
+		list = append(list, x.table.done())
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return merged(list)
+}
+
+// add takes a block in.
+func (x *pile) add(plain []byte, at *place) error {
+	if plain[0] != columnsFormat {
+		return x.table.block(plain, at.hour, at.seq)
+	}
+	source, _ := blockSource(plain)
+	t, err := tableOfColumns(source, plain[1+len(source):], at.hour, at.seq)
+	if err == nil {
+		x.tables = append(x.tables, t)
+	}
+	return err
 }
 
 // step packs some rows of an owner and says where to go on. Erasures are counted
@@ -358,8 +388,11 @@ func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pi
 			n = len(piles)
 			piles = append(piles, want)
 		}
-		if err := piles[n].table.block(w.plain, at.hour, at.seq); err != nil {
+		if err := piles[n].add(w.plain, &at); err != nil {
 			return nil, 0, false, err
+		}
+		if w.plain[0] == columnsFormat {
+			read += (packedRatio - 1) * len(sealed)
 		}
 		if err := batch.Delete(key, nil); err != nil {
 			return nil, 0, false, err
@@ -371,10 +404,11 @@ func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pi
 // fold writes a pile as chunks, together with those chunks of the same source
 // and bucket that are not much larger, or overlap it.
 func (p *packer) fold(ctx context.Context, w *walker, batch *pebble.Batch, x *pile, whole bool) error {
-	if len(x.table.times) == 0 {
+	t := x.done()
+	if t == nil {
 		return nil
 	}
-	return p.put(ctx, w, batch, x, x.table.done(), whole)
+	return p.put(ctx, w, batch, x, t, whole)
 }
 
 func (p *packer) put(ctx context.Context, w *walker, batch *pebble.Batch, x *pile, t *table, whole bool) error {

@@ -245,6 +245,9 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 		if rapid.Bool().Draw(rt, "small chunks") {
 			cfg.Chunk = vault.ChunkSizes{Rows: rapid.IntRange(2, 10).Draw(rt, "rows"), Inline: rapid.IntRange(1, 60).Draw(rt, "inline"), Rollup: 1}
 		}
+		if rapid.Bool().Draw(rt, "by column") {
+			cfg.Chunk.Columns = 1
+		}
 		v := open(t, cfg)
 		n := naive.New(clock.NewManual(start.Time()))
 		w := &world{t: rt}

@@ -139,8 +139,9 @@ func keyOf(e *sayso.CloudEvent) (key [16]byte) {
 	return key
 }
 
-// encode writes a deposit as a frame with unsealed parts.
-func (p *pending) encode(d *Deposit) {
+// encode writes a deposit as a frame with unsealed parts. From so many readings on
+// it keeps them by column.
+func (p *pending) encode(d *Deposit, many int) {
 	p.buf = bufs.Get().(*[]byte)
 	b := beginFrame((*p.buf)[:0], frameNumbered, p.key)
 	b = binary.LittleEndian.AppendUint64(b, d.Vehicle)
@@ -153,18 +154,7 @@ func (p *pending) encode(d *Deposit) {
 	b = p.end(appendEnvelope(b, d, scratch))
 	bufs.Put(scratch)
 
-	rows := sortReadings(d.Readings)
-	for i := 0; i < len(rows); {
-		h, epoch := hourOf(rows[i].Time), rows[i].Epoch
-		j := i + 1
-		for j < len(rows) && rows[j].Epoch == epoch && hourOf(rows[j].Time) == h {
-			j++
-		}
-		b = p.begin(b, place{kind: kindReadings, epoch: epoch, hour: h})
-		b = p.end(appendBlock(b, d.Envelope.Source, h, rows[i:j]))
-		p.parts[len(p.parts)-1].rows = rows[i:j]
-		i = j
-	}
+	b = p.encodeReadings(b, d, many)
 	for i := range d.Events {
 		e := &d.Events[i]
 		b = p.begin(b, place{kind: kindEvent, epoch: e.Epoch, time: e.Time, index: uint16(i)})

@@ -196,31 +196,6 @@ func (t *table) appendRows(rows []Row) []Row {
 	return rows
 }
 
-// merged makes one table of several of the same source and bucket.
-func merged(list []*table) *table {
-	if len(list) == 1 {
-		return list[0]
-	}
-	slices.SortFunc(list, func(a, b *table) int { return cmp.Compare(a.times[0], b.times[0]) })
-	total := 0
-	for i, t := range list {
-		if i > 0 && t.times[0] <= list[i-1].times[len(list[i-1].times)-1] {
-			var rows []Row
-			for _, t := range list {
-				rows = t.appendRows(rows)
-			}
-			return tableOf(rows)
-		}
-		total += len(t.times)
-	}
-	out := &table{source: list[0].source, times: make([]int64, 0, total), seqs: make([]int64, 0, total)}
-	for _, t := range list {
-		out.follow(t)
-	}
-	out.sort()
-	return out
-}
-
 // follow appends a table whose rows are all later.
 func (t *table) follow(next *table) {
 	base := int64(len(t.times))
@@ -229,8 +204,14 @@ func (t *table) follow(next *table) {
 	for i := range next.cols {
 		n := &next.cols[i]
 		c := t.column(n.signal, n.kind)
+		if c.rows == nil {
+			c.rows = make([]int64, 0, cap(t.times))
+		}
 		for _, row := range n.rows {
 			c.rows = append(c.rows, base+row)
+		}
+		if n.numbers != nil && c.numbers == nil {
+			c.numbers = make([]float64, 0, cap(c.rows))
 		}
 		c.numbers = append(c.numbers, n.numbers...)
 		c.texts = append(c.texts, n.texts...)
