@@ -81,23 +81,6 @@ func (r *Registry) earning(key string) (any, error) {
 	return decode(earnings, []byte(body))
 }
 
-// noEarnings notes that every earning goes.
-func (r *Registry) noEarnings(over map[fact]any) error {
-	rows, err := r.db.Query(`SELECT key FROM earnings`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var key string
-		if err := rows.Scan(&key); err != nil {
-			return err
-		}
-		over[fact{earnings, key}] = nil
-	}
-	return rows.Err()
-}
-
 // earn writes an earning, or takes it away.
 func (w *writer) earn(key string, row any) {
 	e, ok := row.(*Earning)

@@ -29,7 +29,11 @@ func rows(r *Registry) string {
 	defer r.mu.RUnlock()
 	var out []string
 	keys := map[fact]bool{}
-	for f := range r.state.rows.all() {
+	facts := map[fact]any{}
+	if err := r.noFacts(facts); err != nil {
+		return err.Error()
+	}
+	for f := range facts {
 		keys[f] = true
 	}
 	for f := range r.recent {

@@ -173,11 +173,9 @@ func (r *Registry) ManufacturerOfTable(table uint64) (Manufacturer, bool) {
 func rowsUnder[T any](r *Registry, k kind, m mark, key func(string) string) (out []T) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, places := range r.state.texts[m].all() {
-		for _, place := range places {
-			if v, ok := row[T](r.state, k, key(place)); ok {
-				out = append(out, v)
-			}
+	for _, place := range r.state.texts.under(m).keys() {
+		if v, ok := row[T](r.state, k, key(place)); ok {
+			out = append(out, v)
 		}
 	}
 	return out

@@ -3,7 +3,6 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"sayso"
@@ -143,7 +142,7 @@ func (tx *Tx) DeleteDevice(id uint64) { change[Device](tx, devices, numberKey(id
 func (tx *Tx) DeleteGrants(vehicle uint64) {
 	r := tx.draft.r
 	r.mu.RLock()
-	list := slices.Clone(r.state.grantees[vehicle])
+	list := r.state.grantees(vehicle)
 	r.mu.RUnlock()
 	for _, row := range tx.draft.over {
 		if g, ok := row.(*Grant); ok && g.Asset.IsZero() && g.Vehicle == vehicle {
@@ -204,10 +203,7 @@ func (r *Registry) back(to uint64, over map[fact]any) (head Block, begun bool, e
 		return head, begun, errors.New("that block is not kept any more")
 	}
 	if !begun {
-		for f := range r.state.rows.all() { // only the goroutine that moves writes them
-			over[f] = nil
-		}
-		return head, begun, r.noEarnings(over)
+		return head, begun, r.noFacts(over)
 	}
 	list, err := pasts(r.db, int64(to))
 	for _, p := range list {
@@ -216,6 +212,23 @@ func (r *Registry) back(to uint64, over map[fact]any) (head Block, begun bool, e
 		}
 	}
 	return head, begun, err
+}
+
+// noFacts notes that every fact goes.
+func (r *Registry) noFacts(over map[fact]any) error {
+	rows, err := r.db.Query(`SELECT kind, key FROM facts UNION ALL SELECT ?, key FROM earnings`, earnings)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var f fact
+		if err := rows.Scan(&f.kind, &f.key); err != nil {
+			return err
+		}
+		over[f] = nil
+	}
+	return rows.Err()
 }
 
 // Fold adds one block.

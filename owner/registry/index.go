@@ -3,7 +3,6 @@ package registry
 import (
 	"cmp"
 	"encoding/binary"
-	"slices"
 	"strings"
 
 	"sayso"
@@ -64,6 +63,7 @@ const (
 	allTemplates
 	templatesByCID
 	privilegesOnVehicle
+	granteesOfVehicle
 	sharesOfAsset
 	definitionsOfTable
 	definitionsByID
@@ -80,36 +80,6 @@ type entry[K cmp.Ordered] struct {
 	mark
 	key K
 }
-
-// lookup are the rows under each mark.
-type lookup[K cmp.Ordered] map[mark]*ordered[K]
-
-// change replaces the entries of a row. Those that stay are not touched.
-func (l lookup[K]) change(old, now []entry[K]) {
-	for _, e := range old {
-		if !slices.Contains(now, e) {
-			if s := l[e.mark]; s != nil {
-				if s.remove(e.key); s.size == 0 {
-					delete(l, e.mark)
-				}
-			}
-		}
-	}
-	for _, e := range now {
-		if slices.Contains(old, e) {
-			continue
-		}
-		s := l[e.mark]
-		if s == nil {
-			s = &ordered[K]{}
-			l[e.mark] = s
-		}
-		s.add(e.key)
-	}
-}
-
-// newest is the greatest key under a mark.
-func (l lookup[K]) newest(m mark) (k K, ok bool) { return l[m].below(k, false) }
 
 func ofAccount(by index, a sayso.Address) mark { return mark{by, string(a[:])} }
 func ofNumber(by index, n uint64) mark         { return mark{by, numberKey(n)} }
@@ -169,6 +139,7 @@ func entriesOf(row any) (e entries) {
 	case *Grant:
 		if r.Asset.IsZero() {
 			e.number(ofAccount(vehiclesGrantedTo, r.Grantee), r.Vehicle)
+			e.text(ofNumber(granteesOfVehicle, r.Vehicle), string(r.Grantee[:]))
 		} else {
 			e.text(sharesOf(r.Asset, r.Token), shareKey(r.Asset, r.Token, r.Grantee))
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // union are sets of which one must have a key.
-type union[K cmp.Ordered] []*ordered[K]
+type union[K cmp.Ordered] []set[K]
 
 func (u union[K]) len() (n int) {
 	for _, s := range u {
@@ -153,18 +153,18 @@ func (l List[K, T]) Count(ctx context.Context) (n int, err error) {
 }
 
 // under is the sets of some marks, one of each of which a key must be under.
-func under[K cmp.Ordered](by func(*state) lookup[K], marks ...mark) func(*state) []union[K] {
+func under[K cmp.Ordered](by func(*state) *lookup[K], marks ...mark) func(*state) []union[K] {
 	return func(s *state) []union[K] {
 		out := make([]union[K], len(marks))
 		for i, m := range marks {
-			out[i] = union[K]{by(s)[m]}
+			out[i] = union[K]{by(s).under(m)}
 		}
 		return out
 	}
 }
 
-func numbersOf(s *state) lookup[uint64] { return s.numbers }
-func textsOf(s *state) lookup[string]   { return s.texts }
+func numbersOf(s *state) *lookup[uint64] { return s.numbers }
+func textsOf(s *state) *lookup[string]   { return s.texts }
 
 // numbered reads rows of a kind by their number.
 func numbered[T any](k kind) func(*state, uint64) (T, bool) {

@@ -204,11 +204,8 @@ func (tx *Tx) drop(k kind, key string) {
 // belong there.
 func (tx *Tx) dropAll(k kind, m mark, belongs func(row any) bool) {
 	r := tx.draft.r
-	var keys []string
 	r.mu.RLock()
-	for _, c := range r.state.texts[m].all() {
-		keys = append(keys, c...)
-	}
+	keys := r.state.texts.under(m).keys()
 	r.mu.RUnlock()
 	for f, row := range tx.draft.over {
 		if f.kind == k && belongs(row) {

@@ -3,69 +3,68 @@ package registry
 import (
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"reflect"
 )
 
 // packedRows are the facts in memory. There are a few for each car, of which there
-// may be millions, so each is one string of bytes: a fifth of what structures
+// may be millions, so each is a few bytes in an arena: a fifth of what structures
 // with their maps take, and the garbage collector need not look into it. A row
-// that is read is a new one, whose texts are parts of that string.
-type packedRows map[kind]*table
+// that is read is a new one, whose texts are parts of one copy of those bytes.
+type packedRows struct {
+	hasher
+	texts  *texts
+	places map[id]uint32
+	kinds  map[kind]*table
+	buf    []byte
+}
 
-// table has the rows of a kind.
+// table has the form of the rows of a kind.
 type table struct {
 	layout
-	of     reflect.Type
-	packed map[string]string
+	of reflect.Type
 }
 
 // layout has the members of each structure that a row is made of.
 type layout map[reflect.Type][]int
 
+func newRows(t *texts) *packedRows {
+	return &packedRows{hasher: newHasher(), texts: t, places: map[id]uint32{}, kinds: map[kind]*table{}}
+}
+
 // get gives a pointer to a row, nil where there is none.
-func (r packedRows) get(f fact) any {
-	t := r[f.kind]
+func (r *packedRows) get(f fact) any {
+	t := r.kinds[f.kind]
 	if t == nil {
 		return nil
 	}
-	packed, ok := t.packed[f.key]
+	at, ok := r.places[r.id(string(f.kind), f.key)]
 	if !ok {
 		return nil
 	}
 	row := reflect.New(t.of)
-	u := unpacker{t.layout, packed}
+	u := unpacker{t.layout, string(r.texts.view(at))}
 	u.value(row.Elem())
 	return row.Interface()
 }
 
 // put takes a pointer to a row; nil removes it.
-func (r packedRows) put(f fact, row any) {
-	t := r[f.kind]
-	switch {
-	case row != nil && t == nil:
-		t = &table{layout{}, reflect.TypeOf(row).Elem(), map[string]string{}}
+func (r *packedRows) put(f fact, row any) {
+	key := r.id(string(f.kind), f.key)
+	if at, ok := r.places[key]; ok {
+		r.texts.drop(at)
+	}
+	if row == nil {
+		delete(r.places, key)
+		return
+	}
+	t := r.kinds[f.kind]
+	if t == nil {
+		t = &table{layout{}, reflect.TypeOf(row).Elem()}
 		t.layout.add(t.of)
-		r[f.kind] = t
-		fallthrough
-	case row != nil:
-		t.packed[f.key] = string(t.pack(nil, reflect.ValueOf(row).Elem()))
-	case t != nil:
-		delete(t.packed, f.key)
+		r.kinds[f.kind] = t
 	}
-}
-
-// all names every row.
-func (r packedRows) all() iter.Seq[fact] {
-	return func(yield func(fact) bool) {
-		for k, t := range r {
-			for key := range t.packed {
-				if !yield(fact{k, key}) {
-					return
-				}
-			}
-		}
-	}
+	r.buf = t.pack(r.buf[:0], reflect.ValueOf(row).Elem())
+	r.places[key] = r.texts.keep(r.buf)
 }
 
 // add takes a type in. A member that JSON leaves out is no part of the row.

@@ -62,7 +62,7 @@ func TestRowsComeBackAsTheyWere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows := packedRows{}
+		rows := newRows(&texts{})
 		for range 500 {
 			row := reflect.New(reflect.TypeOf(blank).Elem())
 			filled(rnd, row.Elem())
@@ -77,7 +77,7 @@ func TestRowsComeBackAsTheyWere(t *testing.T) {
 
 // A row that was read is the reader's own.
 func TestARowThatWasReadChangesNothing(t *testing.T) {
-	rows := packedRows{}
+	rows := newRows(&texts{})
 	f := fact{vehicles, "1"}
 	rows.put(f, &Vehicle{ID: 1, Attributes: map[string]string{"Make": "A"}, Owners: []Ownership{{Owner: sayso.Address{1}}}})
 	v := rows.get(f).(*Vehicle)
@@ -97,7 +97,7 @@ func TestARowThatWasReadChangesNothing(t *testing.T) {
 
 // What a grantee has in the final state is no part of the row.
 func TestTheFinalStateIsNotPacked(t *testing.T) {
-	rows := packedRows{}
+	rows := newRows(&texts{})
 	f := fact{grants, "1/0x"}
 	rows.put(f, &Grant{Vehicle: 1, Before: Right{"0x3", 7}, SourceBefore: "x"})
 	if g := rows.get(f).(*Grant); g.Before != (Right{}) || g.SourceBefore != "" {
@@ -106,7 +106,7 @@ func TestTheFinalStateIsNotPacked(t *testing.T) {
 }
 
 func BenchmarkVehicle(b *testing.B) {
-	rows := packedRows{}
+	rows := newRows(&texts{})
 	f := fact{vehicles, "1"}
 	rows.put(f, &Vehicle{
 		ID: 1, Manufacturer: 1, Definition: "maker_model_2024", MintedAt: 1_700_000_000, Device: 1,

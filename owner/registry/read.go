@@ -83,7 +83,7 @@ func (r *Registry) Grants(vehicle uint64) []Grant {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	var out []Grant
-	for _, grantee := range r.state.grantees[vehicle] {
+	for _, grantee := range r.state.grantees(vehicle) {
 		key := grantKey(vehicle, grantee)
 		if g, ok := row[Grant](r.state, grants, key); ok {
 			r.before(key, &g)
@@ -149,7 +149,7 @@ func (r *Registry) VehicleList(f VehicleFilter) List[uint64, Vehicle] {
 		marks := f.marks()
 		l.sets = func(s *state) []union[uint64] {
 			return append(under(numbersOf, marks...)(s), union[uint64]{
-				s.numbers[ofAccount(vehiclesByOwner, *who)], s.numbers[ofAccount(vehiclesGrantedTo, *who)], s.numbers[ofAccount(vehiclesPrivileged, *who)],
+				s.numbers.under(ofAccount(vehiclesByOwner, *who)), s.numbers.under(ofAccount(vehiclesGrantedTo, *who)), s.numbers.under(ofAccount(vehiclesPrivileged, *who)),
 			})
 		}
 		l.some = func(s *state, id uint64) bool { return r.privileged(s, id, *who, f.Now.Unix()) }

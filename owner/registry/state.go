@@ -2,10 +2,8 @@ package registry
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -83,14 +81,14 @@ func decode(k kind, body []byte) (any, error) {
 
 // state is the registry in memory: rows by key, and what they are looked for by.
 type state struct {
-	rows     packedRows
-	numbers  lookup[uint64]
-	texts    lookup[string]
-	grantees map[uint64][]sayso.Address // by vehicle, sorted
+	rows    *packedRows
+	numbers *lookup[uint64]
+	texts   *lookup[string]
 }
 
 func newState() *state {
-	return &state{rows: packedRows{}, numbers: lookup[uint64]{}, texts: lookup[string]{}, grantees: map[uint64][]sayso.Address{}}
+	var t texts
+	return &state{newRows(&t), newLookup[uint64](numberKeeper{}), newLookup[string](textKeeper{&t})}
 }
 
 // put replaces a row (nil removes it) and keeps the look-ups true. Earnings are
@@ -103,29 +101,15 @@ func (s *state) put(f fact, row any) {
 	before, now := entriesOf(old), entriesOf(row)
 	s.numbers.change(before.numbers, now.numbers)
 	s.texts.change(before.texts, now.texts)
-	if f.kind == grants {
-		s.grantee(old, row)
-	}
 	s.rows.put(f, row)
 }
 
-// grantee keeps the list of those to whom a vehicle is granted.
-func (s *state) grantee(old, row any) {
-	was, _ := old.(*Grant)
-	is, _ := row.(*Grant)
-	if (was == nil) == (is == nil) {
-		return
+// grantees are those to whom a vehicle is granted, sorted.
+func (s *state) grantees(vehicle uint64) (out []sayso.Address) {
+	for _, key := range s.texts.under(ofNumber(granteesOfVehicle, vehicle)).keys() {
+		out = append(out, sayso.Address([]byte(key)))
 	}
-	g := cmp.Or(was, is)
-	list := s.grantees[g.Vehicle]
-	i, _ := slices.BinarySearchFunc(list, g.Grantee, compareAddresses)
-	if is != nil {
-		s.grantees[g.Vehicle] = slices.Insert(list, i, g.Grantee)
-	} else if list = slices.Delete(list, i, i+1); len(list) > 0 {
-		s.grantees[g.Vehicle] = list
-	} else {
-		delete(s.grantees, g.Vehicle)
-	}
+	return out
 }
 
 func compareAddresses(a, b sayso.Address) int { return bytes.Compare(a[:], b[:]) }
