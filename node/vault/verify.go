@@ -101,6 +101,7 @@ type verifying struct {
 	owners []owner // that have or had a key, ascending
 	erased map[owner]bool
 	plain  []byte
+	known  seqSet
 }
 
 func (c *verifying) fault(f Finding) {

@@ -52,7 +52,7 @@ func TestVerifyNamesWhatIsAltered(t *testing.T) {
 		{"the end of the log", "data/vault/log", "*.log", func(n int) int { return n - 40 }, "log"},
 		{"the head of a segment", "data/vault/log", "*.log", func(int) int { return 20 }, "log"},
 		{"a data key", "data/vault", "keys", func(int) int { return 128*2 + 30 }, "keys"},
-		{"a table", "data/vault/rows", "*.sst", func(int) int { return 5000 }, "rows"},
+		{"a table", "data/vault/rows", "*.sst", func(n int) int { return n / 8 }, "rows"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fs := vfs.NewMem()

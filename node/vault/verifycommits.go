@@ -71,7 +71,9 @@ func (j *judging) row(key, value []byte) error {
 	m, some := c.message()
 	switch {
 	case c.number > 0 && some:
-		j.number(&c, &m, key, value)
+		if j.number(&c, &m, key, value); j.known.lacks(c.seq) {
+			j.fault(Finding{Part: "rows", What: fmt.Sprintf("the idempotency key of the commit of vehicle %d is missing", c.vehicle), From: c.seq, To: c.seq, Vehicles: []uint64{c.vehicle}})
+		}
 	case len(c.parts) == 1 && c.parts[0].kind == kindErasure:
 		return nil
 	case c.seq >= j.v.whole || !some:

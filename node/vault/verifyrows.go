@@ -16,9 +16,37 @@ import (
 // sealedKinds are the kinds whose values are sealed under vehicle and epoch.
 var sealedKinds = dataKinds[:]
 
+// seqSet are the commits whose idempotency keys were read, a bit for each sequence
+// from one on up to another.
+type seqSet struct {
+	from, to uint64
+	bits     []uint64
+}
+
+func (k *seqSet) set(seq uint64) {
+	if seq < k.from || seq > k.to {
+		return
+	}
+	n := seq - k.from
+	for n>>6 >= uint64(len(k.bits)) {
+		k.bits = append(k.bits, make([]uint64, min(n>>6+1, max(64, uint64(len(k.bits)))))...)
+	}
+	k.bits[n>>6] |= 1 << (n & 63)
+}
+
+// lacks says whether the key of a commit must have been read, and was not.
+func (k *seqSet) lacks(seq uint64) bool {
+	if seq < k.from || seq > k.to {
+		return false
+	}
+	n := seq - k.from
+	return n>>6 >= uint64(len(k.bits)) || k.bits[n>>6]>>(n&63)&1 == 0
+}
+
 // rows reads all rows of every kind, each kind on a snapshot of its own, so that
 // none is held for the hours that a slow reading takes.
 func (c *verifying) rows() error {
+	c.known = seqSet{from: c.v.whole, to: c.v.seq.Load()}
 	kinds := append(slices.Clone(sealedKinds), kindKey, kindMeta)
 	slices.Sort(kinds)
 	for _, kind := range slices.Compact(kinds) {
@@ -175,9 +203,14 @@ func (c *verifying) sealedRow(key, value []byte) {
 
 // plainRow judges the form of a row that is not sealed.
 func (c *verifying) plainRow(key, value []byte) {
-	if key[0] == kindKey && (len(key) != 17 || len(value) != 24) {
-		c.fault(Finding{Part: "rows", What: "malformed: " + describe(key)})
+	if key[0] != kindKey {
+		return
 	}
+	if len(key) != 17 || len(value) != 24 {
+		c.fault(Finding{Part: "rows", What: "malformed: " + describe(key)})
+		return
+	}
+	c.known.set(binary.BigEndian.Uint64(value))
 }
 
 // mayBeGone says whether the policy lets a cloud event of that time go.
