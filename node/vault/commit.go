@@ -28,7 +28,7 @@ func (v *Vault) Commit(ctx context.Context, d *Deposit) (Kept, error) {
 // beginnings, and those of one caller share a group. The other half is wait,
 // which must be called, once: only it says that the deposit is kept.
 func (v *Vault) Begin(ctx context.Context, d *Deposit) (wait func(context.Context) (Kept, error), err error) {
-	if err := v.enterCall(ctx, opCommit); err != nil {
+	if err := v.enterWrite(ctx, opCommit); err != nil {
 		return nil, err
 	}
 	kept, err := v.begin(d)
@@ -62,11 +62,11 @@ func (v *Vault) begin(d *Deposit) (wait func(context.Context) (Kept, error), err
 	p.encode(d, v.cfg.Chunk.Columns)
 	if n := len(*p.buf) + frameTail; n > maxRecord || int64(n)+segmentHead+endSize > v.cfg.SegmentBytes {
 		err := sayso.Fail(sayso.TooLarge, opCommit, "the message is too large to be kept")
-		v.finish(p, 0, err)
+		v.refuse(p, err)
 		return nil, err
 	}
 	if err := v.enqueue(p); err != nil {
-		v.finish(p, 0, err)
+		v.refuse(p, err)
 		return nil, err
 	}
 	return func(ctx context.Context) (Kept, error) {
@@ -104,16 +104,25 @@ func (v *Vault) enter(p *pending) (first *pending, mine bool) {
 	return p, true
 }
 
-// finish tells everyone who waits for p. For a deposit that is in, every read
-// must see it before.
-func (v *Vault) finish(p *pending, seq uint64, err error) {
+// refuse tells everyone who waits for p that it is not kept.
+func (v *Vault) refuse(p *pending, err error) {
+	v.forget(p)
+	p.answer(p.seq, err)
+}
+
+// forget ends that p decides about its key: it is in the rows, or nowhere.
+func (v *Vault) forget(p *pending) {
 	if p.kind == frameDeposit {
 		v.flight.Lock()
 		delete(v.inflight, p.key)
 		v.flight.Unlock()
 	}
-	p.seq, p.err = seq, err
 	p.release()
+}
+
+// answer tells everyone who waits.
+func (p *pending) answer(seq uint64, err error) {
+	p.seq, p.err = seq, err
 	close(p.done)
 }
 

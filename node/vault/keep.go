@@ -179,7 +179,7 @@ func (v *Vault) Stats() Stats {
 		DataKeys: v.keys.slots(), Cached: v.latest.len(),
 		Full: v.full.Load() != 0, Failed: v.failure() != nil,
 	}
-	if v.enterCall(context.Background(), "vault.Stats") == nil {
+	if v.enterWrite(context.Background(), "vault.Stats") == nil {
 		s.DiskBytes = v.db.Metrics().DiskSpaceUsage()
 		v.leaveCall()
 	}

@@ -73,7 +73,7 @@ func TestLogIsTrimmed(t *testing.T) {
 func TestErasedBytesLeaveTheFiles(t *testing.T) {
 	v := testOpen(t, testConfig(t, vfs.NewMem()))
 	fill(t, v, 1, 300)
-	if err := v.db.Flush(); err != nil {
+	if err := errors.Join(v.see(t.Context(), "test", v.Seq()), v.db.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	k, err := v.keys.current(owner{1, 1})

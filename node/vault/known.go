@@ -17,7 +17,7 @@ import (
 func (v *Vault) unknown(list []*pending) []*pending {
 	k, err := v.openKnown()
 	if err != nil {
-		v.refuse(list, err)
+		v.refuseAll(list, err)
 		return nil
 	}
 	sorted := slices.Clone(list)
@@ -28,13 +28,13 @@ func (v *Vault) unknown(list []*pending) []*pending {
 		}
 	}
 	if err := k.close(); err != nil {
-		v.refuse(list, err)
+		v.refuseAll(list, err)
 		return nil
 	}
 	return slices.DeleteFunc(list, func(p *pending) bool {
 		if p.old || p.err != nil {
 			v.leave(p)
-			v.finish(p, p.seq, p.err)
+			v.refuse(p, p.err)
 		}
 		return p.old || p.err != nil
 	})

@@ -26,7 +26,7 @@ func Open(cfg Config) (*Vault, error) {
 	}
 	v := &Vault{
 		cfg: cfg, latest: newLRU[owner, lately](cfg.LatestEntries),
-		wake: make(chan struct{}, 1), groups: make(chan groupOut, 2),
+		wake: make(chan struct{}, 1), groups: make(chan groupOut, groupsAhead), hurries: make(chan struct{}, 1),
 		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256), packed: make(chan struct{}),
 		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), leaving: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
@@ -243,6 +243,7 @@ func (v *Vault) recover(cp checkpoint, fresh bool) error {
 		return lossf("the checkpoint is missing; the log holds sequence %d", j.seq)
 	}
 	v.seq.Store(j.seq)
+	v.keptUpTo.Store(j.seq)
 	return nil
 }
 

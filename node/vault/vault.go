@@ -54,13 +54,18 @@ type Vault struct {
 	chunks  atomic.Uint32 // chunks made in this opening
 	packed  chan struct{} // closed when pack has ended
 
-	purges  chan owner // what was erased, for keep to remove from the files
-	seq     atomic.Uint64
-	end     atomic.Pointer[logEnd]
-	failed  atomic.Pointer[error]
-	dead    chan struct{} // closed when the vault has failed
-	full    atomic.Uint32
-	changed atomic.Pointer[chan struct{}]
+	purges   chan owner    // what was erased, for keep to remove from the files
+	keptUpTo atomic.Uint64 // on stable storage, and acknowledged
+	seq      atomic.Uint64 // in the rows
+	ahead    atomic.Int64  // bytes of the log that are kept and not in the rows
+	unseen   uint64        // write's: bytes since it looked at the write buffers of the rows
+	buffers  uint64        // write's: what they were then
+	hurries  chan struct{} // somebody waits for the rows
+	end      atomic.Pointer[logEnd]
+	failed   atomic.Pointer[error]
+	dead     chan struct{} // closed when the vault has failed
+	full     atomic.Uint32
+	changed  atomic.Pointer[chan struct{}]
 
 	applied  chan struct{} // closed when apply has ended
 	kicks    chan struct{}
@@ -128,9 +133,21 @@ func (v *Vault) failure() error {
 	return nil
 }
 
-// enterCall says why nothing can be asked now; otherwise the call counts as
-// under way until leaveCall. Close waits for it.
+// enterCall is enterWrite for what reads: it sees all that is kept.
 func (v *Vault) enterCall(ctx context.Context, op string) error {
+	if err := v.enterWrite(ctx, op); err != nil {
+		return err
+	}
+	if err := v.see(ctx, op, v.keptUpTo.Load()); err != nil {
+		v.leaveCall()
+		return err
+	}
+	return nil
+}
+
+// enterWrite says why nothing can be asked now; otherwise the call counts as
+// under way until leaveCall. Close waits for it.
+func (v *Vault) enterWrite(ctx context.Context, op string) error {
 	if err := ctx.Err(); err != nil {
 		return cancelled(op, err)
 	}
@@ -149,9 +166,10 @@ func (v *Vault) enterCall(ctx context.Context, op string) error {
 func (v *Vault) leaveCall() { v.life.calls.Done() }
 
 // Seq is the sequence up to which every read sees all.
-func (v *Vault) Seq() uint64 { return v.seq.Load() }
+func (v *Vault) Seq() uint64 { return v.keptUpTo.Load() }
 
-// Changed gives a channel that is closed when something more is to be seen.
+// Changed gives a channel that is closed when something more is in the rows, which
+// is a moment after it was kept unless somebody reads.
 func (v *Vault) Changed() <-chan struct{} { return *v.changed.Load() }
 
 // announce closes the channel that Changed gave.

@@ -15,8 +15,10 @@ const (
 
 // groupOut is a group on stable storage on its way to the applier.
 type groupOut struct {
-	list []*pending
-	at   position
+	list     []*pending
+	at       position
+	bytes    int
+	answered bool // acknowledged before it is in the rows
 }
 
 // write is the goroutine that turns what waits into groups of the log. While a
@@ -34,7 +36,7 @@ func (v *Vault) write() {
 			continue
 		}
 		if err := v.failure(); err != nil {
-			v.refuse(list, err)
+			v.refuseAll(list, err)
 			continue
 		}
 		if list = v.unknown(list); len(list) == 0 {
@@ -47,12 +49,15 @@ func (v *Vault) write() {
 		switch {
 		case errors.Is(err, errNoSpace):
 			v.setFull(fullSegment, true)
-			v.refuse(list, errFull(opCommit))
+			v.refuseAll(list, errFull(opCommit))
 		case err != nil:
 			v.fail(err)
-			v.refuse(list, v.failure())
+			v.refuseAll(list, v.failure())
 		default:
-			v.groups <- out
+			if out.answered = out.answered && v.flows(out.bytes); out.answered {
+				v.acknowledge(&out, nil)
+			}
+			v.show(out)
 		}
 	}
 }
@@ -110,9 +115,11 @@ func (v *Vault) writeGroup(list []*pending, buf []byte) (groupOut, []byte, error
 	}
 	now := sayso.At(v.cfg.Clock.Now())
 	var ad [40]byte
+	early := true
 	for _, p := range list {
 		seq++
 		if p.kind == frameErase {
+			early = false // it is done when the keys are destroyed
 			p.encodeErase(v.keys.retire(p.owner))
 		} else if err := p.seal(v.keys, seq, now, ad[:0]); err != nil {
 			return groupOut{}, buf, err
@@ -132,14 +139,26 @@ func (v *Vault) writeGroup(list []*pending, buf []byte) (groupOut, []byte, error
 	v.stats.logBytes.Add(uint64(len(buf)))
 	at := logEnd{j.position, j.number}
 	v.end.Store(&at)
-	return groupOut{list, j.position}, buf, nil
+	return groupOut{list, j.position, len(buf), early}, buf, nil
 }
 
-// refuse answers a group that could not be written.
-func (v *Vault) refuse(list []*pending, err error) {
+// acknowledge tells who waits for the records of a group that it is on stable
+// storage. From here on every read sees them, see [Vault.see].
+func (v *Vault) acknowledge(g *groupOut, err error) {
+	for was := v.keptUpTo.Load(); err == nil && was < g.at.seq && !v.keptUpTo.CompareAndSwap(was, g.at.seq); {
+		was = v.keptUpTo.Load()
+	}
+	for _, p := range g.list {
+		v.leave(p)
+		p.answer(p.seq, err)
+	}
+}
+
+// refuseAll answers a group that could not be written.
+func (v *Vault) refuseAll(list []*pending, err error) {
 	for _, p := range list {
 		v.leave(p)
-		v.finish(p, 0, err)
+		v.refuse(p, err)
 	}
 }
 
@@ -148,52 +167,4 @@ func (v *Vault) leave(p *pending) {
 	v.queue.Lock()
 	v.queue.bytes -= p.size
 	v.queue.Unlock()
-}
-
-// apply is the goroutine that applies groups and then tells who waits.
-func (v *Vault) apply() {
-	defer close(v.applied)
-	a := v.newApplying()
-	var rec record
-	for g := range v.groups {
-		err := v.failure()
-		if err == nil {
-			if err = a.group(&g, &rec); err != nil {
-				v.fail(err)
-				err = v.failure()
-			}
-		}
-		if err != nil {
-			v.refuse(g.list, err)
-			continue
-		}
-		v.seq.Store(g.at.seq)
-		for _, p := range g.list {
-			v.leave(p)
-			v.finish(p, p.seq, nil)
-		}
-		v.stats.deposits.Add(uint64(len(g.list)))
-		v.announce()
-	}
-}
-
-// group applies the records of a group as they are in the log.
-func (a *applying) group(g *groupOut, rec *record) error {
-	a.begin()
-	for _, p := range g.list {
-		f, _, ok := parseFrame(*p.buf)
-		if !ok {
-			return errShort
-		}
-		if err := rec.parse(&f); err != nil {
-			return err
-		}
-		for i := range rec.parts {
-			rec.parts[i].rows, rec.parts[i].source = p.parts[i].rows, p.source
-		}
-		if err := a.add(rec); err != nil {
-			return err
-		}
-	}
-	return a.commit(g.at)
 }
