@@ -26,7 +26,12 @@ const (
 // each core wait to be handed over. All is asked of one state of the vault, but
 // for Latest. It ends at the first error, or when yield answers false.
 func Across[T any](ctx context.Context, v *Vault, views []View, ask func(context.Context, *Reader, View) (T, error), yield func(int, T) bool) (err error) {
-	const op = "vault.Across"
+	return inOrder(ctx, v, "vault.Across", len(views), func(ctx context.Context, r *Reader, i int) (T, error) { return ask(ctx, r, views[i]) }, yield)
+}
+
+// inOrder asks so many questions on all cores and hands the answers over in their
+// order.
+func inOrder[T any](ctx context.Context, v *Vault, op string, count int, ask func(context.Context, *Reader, int) (T, error), yield func(int, T) bool) (err error) {
 	if err := v.enterCall(ctx, op); err != nil {
 		return err
 	}
@@ -36,8 +41,8 @@ func Across[T any](ctx context.Context, v *Vault, views []View, ask func(context
 		err     error
 	}
 	workers := runtime.GOMAXPROCS(0)
-	size := max(1, min(acrossBatch, len(views)/(workers*acrossTurns)))
-	workers = min(workers, (len(views)+size-1)/size)
+	size := max(1, min(acrossBatch, count/(workers*acrossTurns)))
+	workers = min(workers, (count+size-1)/size)
 	readers := v.readers(workers)
 	defer func() {
 		for _, r := range readers {
@@ -54,8 +59,8 @@ func Across[T any](ctx context.Context, v *Vault, views []View, ask func(context
 	go func() {
 		defer close(jobs)
 		defer close(order)
-		for from := 0; from < len(views); from += size {
-			j := job{from, min(from+size, len(views)), make(chan batch, 1)}
+		for from := 0; from < count; from += size {
+			j := job{from, min(from+size, count), make(chan batch, 1)}
 			select {
 			case order <- j:
 			case <-ctx.Done():
@@ -74,7 +79,7 @@ func Across[T any](ctx context.Context, v *Vault, views []View, ask func(context
 				b := batch{answers: make([]T, 0, j.to-j.from)}
 				for i := j.from; i < j.to && b.err == nil; i++ {
 					var answer T
-					if answer, b.err = ask(ctx, r, views[i]); b.err == nil {
+					if answer, b.err = ask(ctx, r, i); b.err == nil {
 						b.answers = append(b.answers, answer)
 					}
 				}

@@ -3,6 +3,7 @@ package vault
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"slices"
 
 	"sayso"
@@ -12,6 +13,16 @@ const opBuckets = "vault.Buckets"
 
 // Buckets aggregates into intervals, see [Engine].
 func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant) (out []Bucket, err error) {
+	if list := piecesOf(cols, from, to, interval); len(list) > 1 {
+		err := v.eachOfPieces(ctx, view, cols, list, interval, func(b *Bucket) bool {
+			out = append(out, *b)
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
 	err = v.read(ctx, opBuckets, func(r *Reader) error {
 		out, err = r.Buckets(ctx, view, cols, from, to, interval)
 		return err
@@ -24,7 +35,55 @@ func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to,
 
 // EachBucket gives bucket by bucket, see [Engine].
 func (v *Vault) EachBucket(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant, yield func(*Bucket) bool) error {
+	if list := piecesOf(cols, from, to, interval); len(list) > 1 {
+		return v.eachOfPieces(ctx, view, cols, list, interval, yield)
+	}
 	return v.read(ctx, opBuckets, func(r *Reader) error { return r.EachBucket(ctx, view, cols, from, to, interval, yield) })
+}
+
+// A long window is asked in pieces, on all cores, if that needs values and not
+// just roll-ups, and its answer is short enough to wait for those who are slower.
+const (
+	longWindow = 16 * bucketLen
+	mostPieced = 8192 // intervals
+)
+
+// piece is a part of a window.
+type piece struct{ from, to sayso.Instant }
+
+// piecesOf cuts a window between intervals; one piece is a window that is not long,
+// or of which a column is asked that one goroutine at a time may judge.
+func piecesOf(cols []Column, from, to, interval sayso.Instant) (list []piece) {
+	first := from
+	from, to, ok := clip(from, to)
+	length := to - from
+	if !ok || first != from || interval < 1 || length < longWindow || length/interval > mostPieced {
+		return nil
+	}
+	workers := sayso.Instant(runtime.GOMAXPROCS(0))
+	if workers == 1 || interval >= hour || slices.ContainsFunc(cols, func(c Column) bool { return c.Keep != nil }) {
+		return nil
+	}
+	step := max(length/(2*workers)/interval, 1) * interval
+	for ; from < to; from += step {
+		list = append(list, piece{from, min(from+step, to)})
+	}
+	return list
+}
+
+// eachOfPieces gives bucket by bucket of a window in pieces.
+func (v *Vault) eachOfPieces(ctx context.Context, view View, cols []Column, list []piece, interval sayso.Instant, yield func(*Bucket) bool) error {
+	ask := func(ctx context.Context, r *Reader, i int) ([]Bucket, error) {
+		return r.Buckets(ctx, view, cols, list[i].from, list[i].to, interval)
+	}
+	return inOrder(ctx, v, opBuckets, len(list), ask, func(_ int, part []Bucket) bool {
+		for i := range part {
+			if !yield(&part[i]) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // Buckets is [Vault.Buckets].

@@ -48,8 +48,8 @@ func blocksOf(t *testing.T, list []sayso.Reading, many int) (rows map[place][]Ro
 		if err != nil {
 			t.Fatal(err)
 		}
-		inOrder(got)
-		other := inOrder(tab.appendRows(nil))
+		byTime(got)
+		other := byTime(tab.appendRows(nil))
 		if !reflect.DeepEqual(got, other) {
 			t.Fatalf("the block has\n%v\nthe table made of it\n%v", got, other)
 		}
@@ -70,7 +70,7 @@ func tableOfAny(plain []byte, at *place) (*table, error) {
 	return x.done(), nil
 }
 
-func inOrder(rows []Row) []Row {
+func byTime(rows []Row) []Row {
 	slices.SortFunc(rows, func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Signal, b.Signal), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Value.Kind, b.Value.Kind))
 	})
@@ -150,7 +150,7 @@ func TestTablesBetweenEachOtherBecomeOne(t *testing.T) {
 		if !reflect.DeepEqual(got.times, want.times) || !reflect.DeepEqual(got.seqs, want.seqs) {
 			t.Fatalf("round %d: other rows", n)
 		}
-		if a, b := inOrder(got.appendRows(nil)), inOrder(all); !reflect.DeepEqual(a, b) {
+		if a, b := byTime(got.appendRows(nil)), byTime(all); !reflect.DeepEqual(a, b) {
 			t.Fatalf("round %d: %v instead of %v", n, a, b)
 		}
 		for i := range got.cols {

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -81,6 +82,51 @@ func TestWindowsOfChunks(t *testing.T) {
 		if got, want := scan(t, v, view(1, 1), nil, from, to), scan(t, n, view(1, 1), nil, from, to); !reflect.DeepEqual(got, want) {
 			t.Fatalf("%d s from %d s on: %d rows, the oracle has %d", (to-from)/second, (from-start)/second, len(got), len(want))
 		}
+	}
+	check(t, v.Close())
+}
+
+// TestLongWindows asks about weeks, which are asked in pieces: nothing is missing
+// where pieces meet, and who has enough gets no more.
+func TestLongWindows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(23, 24))
+	cfg := config(t, vfs.NewMem())
+	v, n := open(t, cfg), naive.New(clock.NewManual(start.Time()))
+	for i := range 40 {
+		m := newMsg(1, uint32(1+i/25), 1, fmt.Sprint("m", i))
+		for j := range 60 {
+			m.number(5, m.Epoch, start+sayso.Instant(i*60+j)*720*second, float64(rng.IntN(100)))
+		}
+		m.keep(t, v)
+		m.keep(t, n)
+	}
+	check(t, v.Pack(t.Context()))
+	all := []vault.Column{{Signal: 5, Agg: vault.Avg}, {Signal: 5, Agg: vault.Last}, {Signal: 5, Agg: vault.Count, Keep: func(v sayso.Value) bool { return v.Number > 50 }}}
+	for round := range 60 {
+		cols := all[:2+round%2]
+		from := start + sayso.Instant(rng.IntN(6*24*3600))*second - 48*hour
+		to := from + sayso.Instant(1+rng.IntN(24*24*3600))*second
+		interval := []sayso.Instant{600 * second, 5000 * second, hour, 24 * hour, 1000 * hour}[rng.IntN(5)]
+		got, want := rounded(buckets(t, v, view(1, 1, 2), cols, from, to, interval)), rounded(buckets(t, n, view(1, 1, 2), cols, from, to, interval))
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%d s from %d s on, every %d s: %d buckets, the oracle has %d, or they differ", (to-from)/second, (from-start)/second, interval/second, len(got), len(want))
+		}
+		stop, seen := 1+rng.IntN(30), 0
+		check(t, v.EachBucket(t.Context(), view(1, 1, 2), cols, from, to, interval, func(b *vault.Bucket) bool {
+			if b.Start != want[seen].Start {
+				t.Fatalf("bucket %d begins %d s too late", seen, (b.Start-want[seen].Start)/second)
+			}
+			seen++
+			return seen < stop
+		}))
+		if seen != min(stop, len(want)) {
+			t.Fatalf("%d buckets of %d for who wants %d", seen, len(want), stop)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.Buckets(ctx, view(1, 1), all[:2], start, start+30*24*hour, 600*second); sayso.FaultOf(err) != sayso.Cancelled {
+		t.Errorf("a call that was cancelled gave %v", err)
 	}
 	check(t, v.Close())
 }
