@@ -74,7 +74,8 @@ func open(s settings, dir string) (*world, error) {
 	if err != nil {
 		return w, err
 	}
-	w.vault, err = vault.Open(vault.Config{Dir: filepath.Join(dir, "vault"), RootKey: root, Clock: now, MinFreeBytes: 1, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	w.vault, err = vault.Open(vault.Config{Dir: filepath.Join(dir, "vault"), RootKey: root, Clock: now, MemoryBytes: s.memory << 20, MinFreeBytes: 1,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		return w, err
 	}

@@ -2,7 +2,7 @@
 // ten signals a minute, each message is kept durably by itself, and meanwhile
 // somebody asks about one car after another, as often as is told.
 //
-//	go run ./bench/million [-vehicles N] [-minutes M] [-rate R] [-queries Q] [-dir DIR]
+//	go run ./bench/million [-vehicles N] [-minutes M] [-rate R] [-queries Q] [-memory-mb M] [-dir DIR]
 //
 // The way of a message is that of the MQTT door behind its packet: the session
 // of a signed-in device takes a place at the gate, has the door of a node
@@ -41,6 +41,7 @@ type settings struct {
 	minutes  float64
 	rate     float64
 	queries  float64
+	memory   int64
 	dir      string
 	every    time.Duration
 	profile  string
@@ -52,6 +53,7 @@ func main() {
 	flag.Float64Var(&s.minutes, "minutes", 30, "how long")
 	flag.Float64Var(&s.rate, "rate", 0, "messages per second of all cars together; 0: one a minute of each")
 	flag.Float64Var(&s.queries, "queries", 500, "questions per second")
+	flag.Int64Var(&s.memory, "memory-mb", 512, "as the setting of a node, whose default this is")
 	flag.StringVar(&s.dir, "dir", filepath.Join("bench", "out"), "folder on the disk to measure; results.jsonl goes there too")
 	flag.DurationVar(&s.every, "every", 10*time.Second, "how often to print")
 	flag.StringVar(&s.profile, "profile", "", "write profiles into this folder: CPU, and the heap at the end")

@@ -36,9 +36,12 @@ func (w *world) measure(ctx context.Context, s settings, files string) error {
 		return err
 	}
 	lasts := time.Duration(s.minutes * float64(time.Minute))
-	fmt.Printf("%d CPUs, %s; %d cars, %.0f messages of %d signals and %.0f questions per second for %s; disk of %s\n\n",
+	fmt.Printf("%d CPUs, %s; %d cars, %.0f messages of %d signals and %.0f questions per second for %s; disk of %s\n",
 		runtime.NumCPU(), runtime.Version(), s.vehicles, s.rate, len(said), s.queries, lasts, s.dir)
-	fmt.Println("   time     acks/s  ack p50 ms   p99   queries/s  query p50 ms   p99   cores  RSS MiB  heap MiB  disk MiB  written MiB/s  records a sync  sent again")
+	each := costOfSending()
+	fmt.Printf("of the CPU time and memory below, the generator has %.1f us for each message, %.2f cores at this rate, and %.0f MiB\n\n",
+		float64(each.Nanoseconds())/1e3, each.Seconds()*s.rate, mib(4*float64(s.vehicles)))
+	fmt.Println("   time     acks/s  ack p50 ms   p99   queries/s  query p50 ms   p99   cores  others  RSS MiB  heap MiB  disk MiB  written MiB/s  records a sync  sent again")
 	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
 	first := processNow()
@@ -52,6 +55,18 @@ func (w *world) measure(ctx context.Context, s settings, files string) error {
 		return err
 	}
 	return l.summary(s, first, worst, files)
+}
+
+// costOfSending is the CPU time that one message costs whoever makes it.
+func costOfSending() time.Duration {
+	var w writer
+	const many = 20_000
+	before := processNow()
+	for n := range many {
+		w.message(uint64(n+1), n, time.UnixMicro(int64(n)))
+		party("device", uint64(n+1))
+	}
+	return (processNow().cpu - before.cpu) / many
 }
 
 // watch prints a line now and then until the context ends, and gives the worst
@@ -71,10 +86,10 @@ func (l *load) watch(ctx context.Context, every time.Duration, files string) (wo
 		a, q, p, now, g := l.acks.now(), l.answers.now(), processNow(), time.Now(), l.vault.Stats()
 		da, dq, s := a.since(acks), q.since(answers), now.Sub(at).Seconds()
 		worst[0], worst[1] = max(worst[0], da.quantile(0.99)), max(worst[1], dq.quantile(0.99))
-		fmt.Printf("%6.0f s %10.0f  %10.2f %6.1f %10.0f %12.3f %7.2f %6.2f %8.0f %9.0f %9.0f %13.1f %14.0f %11d\n",
+		fmt.Printf("%6.0f s %10.0f  %10.2f %6.1f %10.0f %12.3f %7.2f %6.2f %6.2f %8.0f %9.0f %9.0f %13.1f %14.0f %11d\n",
 			now.Sub(l.begun).Seconds(), float64(da.total())/s, ms(da.quantile(0.5)), ms(da.quantile(0.99)),
 			float64(dq.total())/s, ms(dq.quantile(0.5)), ms(dq.quantile(0.99)),
-			(p.cpu-before.cpu).Seconds()/s, mib(p.resident), mib(lastLive()), mib(sizeOf(files)), mib(p.written-before.written)/s,
+			(p.cpu-before.cpu).Seconds()/s, max(0, (p.busy-before.busy-p.cpu+before.cpu).Seconds()/s), mib(p.resident), mib(lastLive()), mib(sizeOf(files)), mib(p.written-before.written)/s,
 			float64(g.Records-groups.Records)/float64(max(1, g.Groups-groups.Groups)), l.resent.Load())
 		acks, answers, before, at, groups = a, q, p, now, g
 		if l.failure() != nil {

@@ -78,6 +78,7 @@ func (c *counted) quantile(q float64) time.Duration {
 // process is what this process uses.
 type process struct {
 	cpu      time.Duration // so far
+	busy     time.Duration // of all processes of the machine
 	resident float64       // bytes
 	peak     float64
 	written  float64 // bytes handed to the system so far; what it counts as written to disk are whole folios
@@ -88,10 +89,26 @@ func processNow() (p process) {
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) == nil {
 		p.cpu = time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
+	p.busy = busy()
 	p.resident = 1024 * field("/proc/self/status", "VmRSS:")
 	p.peak = 1024 * field("/proc/self/status", "VmHWM:")
 	p.written = field("/proc/self/io", "wchar:")
 	return p
+}
+
+// busy is what the CPUs of the machine have worked so far, and what others of its
+// host had of them.
+func busy() (d time.Duration) {
+	text, _ := os.ReadFile("/proc/stat")
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	for i, f := range bytes.Fields(line) {
+		if i == 0 || i == 4 || i == 5 || i > 8 { // the name, idle, waiting, and guests, which are in the first
+			continue
+		}
+		n, _ := strconv.ParseInt(string(f), 10, 64)
+		d += time.Duration(n) * (time.Second / 100) // the unit that Linux shows
+	}
+	return d
 }
 
 // field reads a number behind a name; 0 where the system has none.
