@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"time"
 
 	"sayso/bench/iot"
@@ -101,6 +102,9 @@ func measure(ctx context.Context, s settings, dir string) (o outcome, err error)
 		return o, err
 	}
 	for _, q := range iot.Questions {
+		if s.ask != "" && !slices.Contains(strings.Split(s.ask, ","), q.Name) {
+			continue
+		}
 		if o.Questions[q.Name], err = ask(ctx, p, d, q, time.Duration(s.seconds*float64(time.Second))); err != nil {
 			return o, fmt.Errorf("%s: %w", q.Name, err)
 		}

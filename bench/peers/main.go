@@ -3,7 +3,7 @@
 // (package bench/iot) and answers the same questions; answers that differ by
 // more than rounding end the run with an error.
 //
-//	make bench                      # or: cd bench/peers && go run . [-size small|full] [-engines a,b] [-seconds N] [-dir DIR]
+//	make bench                      # or: cd bench/peers && go run . [-size small|full] [-engines a,b] [-questions v1,f04] [-seconds N] [-dir DIR]
 //
 // One engine at a time runs, in a process of its own, with one client that asks
 // one question after the other about one vehicle or fleet after another.
@@ -60,6 +60,7 @@ const seed = 1
 type settings struct {
 	size     string
 	engines  string
+	ask      string
 	seconds  float64
 	dir      string
 	victoria string
@@ -71,6 +72,7 @@ func main() {
 	var s settings
 	flag.StringVar(&s.size, "size", "small", "tiny, small or full")
 	flag.StringVar(&s.engines, "engines", "sayso,VictoriaMetrics,DuckDB,PostgreSQL", "which engines, in this order")
+	flag.StringVar(&s.ask, "questions", "", "which questions, separated by commas; all, if empty")
 	flag.Float64Var(&s.seconds, "seconds", 1.5, "how long each question is asked again and again")
 	flag.StringVar(&s.dir, "dir", filepath.Join("..", "out"), "folder on the disk to measure; results.jsonl and peers.svg go there too")
 	flag.StringVar(&s.victoria, "victoria", filepath.Join("..", "..", "bin", "victoria-metrics"), "the program of VictoriaMetrics")
@@ -147,7 +149,7 @@ func engineProcess(ctx context.Context, s settings, name string, cost time.Durat
 	if err != nil {
 		return o, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-child", name, "-size", s.size, "-seconds", fmt.Sprint(s.seconds), "-dir", s.dir, "-victoria", s.victoria, "-profile", s.profile)
+	cmd := exec.CommandContext(ctx, self, "-child", name, "-size", s.size, "-seconds", fmt.Sprint(s.seconds), "-questions", s.ask, "-dir", s.dir, "-victoria", s.victoria, "-profile", s.profile)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

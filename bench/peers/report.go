@@ -88,6 +88,9 @@ func (r *report) print(out io.Writer) {
 	}
 	fmt.Fprintln(w, "best other / first\t")
 	for _, q := range iot.Questions {
+		if r.engines[0].Questions[q.Name].N == 0 {
+			continue
+		}
 		fmt.Fprintf(w, "%s\t", q.Name)
 		for _, o := range r.engines {
 			if a := o.Questions[q.Name]; a.N > 0 {
