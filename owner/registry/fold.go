@@ -187,7 +187,8 @@ func (r *Registry) Move(m Move, apply func(*Tx) error) error {
 	for f, v := range d.over {
 		r.state.put(f, v)
 	}
-	r.head, r.begun, r.recent = head, begun, recent
+	r.setHead(head, begun)
+	r.recent = recent
 	if m.Back && len(m.Blocks) == 0 {
 		r.seen = time.Time{} // what was taken back may be on the chain again
 	}

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
@@ -67,6 +69,8 @@ type Registry struct {
 	head   Block
 	begun  bool      // a block has been folded
 	seen   time.Time // last successful look at the chain
+
+	headMicros atomic.Int64 // the time of the head block, the lowest number before the first
 }
 
 // Open loads the registry, making the file where there is none. It refuses a
@@ -190,11 +194,20 @@ func (r *Registry) readFacts(out chan<- []loading) error {
 
 func (r *Registry) loadHead() error {
 	b, ok, err := r.blockWhere(`ORDER BY number DESC LIMIT 1`)
-	r.head, r.begun = b, ok
+	r.setHead(b, ok)
 	if err == nil {
 		r.recent, err = r.loadRecent(r.db, b)
 	}
 	return err
+}
+
+func (r *Registry) setHead(b Block, begun bool) {
+	r.head, r.begun = b, begun
+	micros := int64(math.MinInt64)
+	if begun {
+		micros = min(b.Time, math.MaxInt64/1_000_000) * 1_000_000
+	}
+	r.headMicros.Store(micros)
 }
 
 func (r *Registry) blockWhere(clause string, args ...any) (b Block, ok bool, err error) {
