@@ -103,15 +103,16 @@ func openWorld(dir string, vehicles int) (w *world, err error) {
 		l.Close()
 		return w, err
 	}
-	w.serve(l, w.front)
+	w.serve(l, w.front, w.front.Door)
 	w.registry.Looked(now.Now())
 	return w, nil
 }
 
-// serve answers on a listener until the world closes.
-func (w *world) serve(l net.Listener, h http.Handler) {
+// serve answers on a listener until the world closes; the door's handler answers
+// what comes on the lane, as in a node.
+func (w *world) serve(l net.Listener, h, intake http.Handler) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
-	go server.Serve(express.New(l, door.Path, h, slog.New(slog.DiscardHandler)))
+	go server.Serve(express.New(l, door.Path, intake, slog.New(slog.DiscardHandler)))
 	w.closers = append(w.closers, server.Close)
 }
 
@@ -213,7 +214,7 @@ func emptyHandler(ctx context.Context, conns int, d time.Duration) (figure, erro
 	}
 	w := &world{}
 	defer w.close()
-	w.serve(l, http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+	nothing := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		body := make([]byte, r.ContentLength)
 		for n := 0; n < len(body); {
 			m, err := r.Body.Read(body[n:])
@@ -222,7 +223,8 @@ func emptyHandler(ctx context.Context, conns int, d time.Duration) (figure, erro
 				return
 			}
 		}
-	}))
+	})
+	w.serve(l, nothing, nothing)
 	key, err := newDevice()
 	if err != nil {
 		return figure{}, err

@@ -44,6 +44,7 @@ func (n *Node) openDoors(context.Context) error {
 	f.Handle("GET /metrics", n.metrics)
 	f.Handle("/", http.HandlerFunc(n.serveRest))
 
+	n.intake = f.Door
 	both := new(http.Protocols) // gRPC comes in clear HTTP/2
 	both.SetHTTP1(true)
 	both.SetUnencryptedHTTP2(true)

@@ -67,6 +67,7 @@ type Node struct {
 	listener  net.Listener
 	server    *http.Server
 	lane      *express.Lane // before the server
+	intake    http.Handler  // of the lane
 	metrics   *metrics
 	devices   devices
 	ports     []*port
@@ -205,7 +206,7 @@ func (n *Node) Run(ctx context.Context) error {
 	done := make(chan error, 4)
 	go func() { done <- n.follower.Run(ctx) }()
 	go n.Vault.Scrub(ctx, scrubPause, scrubEvery)
-	n.lane = express.New(n.listener, door.Path, n.server.Handler, n.Log)
+	n.lane = express.New(n.listener, door.Path, n.intake, n.Log)
 	go func() { done <- ignore(n.server.Serve(n.lane), http.ErrServerClosed) }()
 	n.servePorts(done)
 	var chainEnded <-chan struct{}

@@ -56,12 +56,8 @@ func Envelope(body []byte, from Arrival) (sayso.CloudEvent, error) {
 	if err := e.read(body); err != nil {
 		return sayso.CloudEvent{}, invalid("the envelope is %v", err)
 	}
-	for _, step := range []func(*envelope) error{
-		(*envelope).tokens, (*envelope).identifiers, (*envelope).payload, (*envelope).parties, (*envelope).moment,
-	} {
-		if err := step(&e); err != nil {
-			return sayso.CloudEvent{}, err
-		}
+	if err := e.understand(); err != nil {
+		return sayso.CloudEvent{}, err
 	}
 	if e.ID == "" {
 		sum := sha256.Sum256(body)
@@ -71,6 +67,24 @@ func Envelope(body []byte, from Arrival) (sayso.CloudEvent, error) {
 		return sayso.CloudEvent{}, err
 	}
 	return e.CloudEvent, nil
+}
+
+// understand reads what the members mean, each by the ones before. It names the
+// steps one by one, so that an envelope can stay on the stack.
+func (e *envelope) understand() error {
+	if err := e.tokens(); err != nil {
+		return err
+	}
+	if err := e.identifiers(); err != nil {
+		return err
+	}
+	if err := e.payload(); err != nil {
+		return err
+	}
+	if err := e.parties(); err != nil {
+		return err
+	}
+	return e.moment()
 }
 
 func invalid(format string, args ...any) error {

@@ -37,7 +37,8 @@ const (
 // FormOf reads a content type. One event is also what an unknown type stands
 // for, since the envelope is judged anyway; it fails on one that cannot be read.
 func FormOf(contentType string) (Form, error) {
-	if contentType == "" {
+	switch contentType {
+	case "", "application/cloudevents+json", "application/json":
 		return One, nil
 	}
 	kind, _, err := mime.ParseMediaType(contentType)

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"sync"
 	"time"
 
 	"sayso"
@@ -76,6 +77,10 @@ type Door struct {
 	Statements *Statements
 
 	decoders decoders
+	nobody   struct {
+		once sync.Once
+		did  sayso.DID
+	}
 }
 
 // Result is what became of one event (spec ingest 8).
@@ -138,7 +143,8 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 	}
 	u = underway{parcel: p, rejected: s.told}
 	if d.Signatures == Record && f.proven() && !f.states && p.Envelope.Data != nil {
-		u.check = &s.device.Address
+		key := s.device.Address // a copy, or all of the sender would outlive the message
+		u.check = &key
 	}
 	if d.Begin == nil {
 		u.wait = func(ctx context.Context) (bool, error) { return d.Keep(ctx, p) }
@@ -224,7 +230,10 @@ func (d *Door) names() dialect.Names {
 }
 
 // unnamed stands for a producer that is not given.
-func (d *Door) unnamed() sayso.DID { return sayso.NFT(d.Chain.ID, d.Chain.AftermarketDevice, 0) }
+func (d *Door) unnamed() sayso.DID {
+	d.nobody.once.Do(func() { d.nobody.did = sayso.NFT(d.Chain.ID, d.Chain.AftermarketDevice, 0) })
+	return d.nobody.did
+}
 
 // finish waits until a message is kept and words the result. This is the only
 // place that says kept: what it accepts is on stable storage.

@@ -8,8 +8,10 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"sayso"
@@ -182,11 +184,12 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, proven 
 		w.Header().Set("Connection", "close") // the body is not read
 		return nil, nil, err
 	}
-	in := &steady{Reader: http.MaxBytesReader(w, r.Body, limit), deadline: http.NewResponseController(w).SetReadDeadline}
-	if r.ContentLength >= 0 && r.ContentLength <= small {
-		body = make([]byte, r.ContentLength)
+	in := &steady{Reader: r.Body, deadline: http.NewResponseController(w).SetReadDeadline}
+	if r.ContentLength >= 0 && r.ContentLength <= small { // and not over the limit
+		body, release = d.room(int(r.ContentLength)) // as a small one it has reserved nothing
 		_, err = io.ReadFull(in, body)
 	} else {
+		in.Reader = http.MaxBytesReader(w, r.Body, limit)
 		var buf bytes.Buffer
 		_, err = buf.ReadFrom(in)
 		body = buf.Bytes()
@@ -204,6 +207,20 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, proven 
 		return nil, nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message came too slowly", Err: err}
 	}
 	return nil, nil, &sayso.Error{Op: op, Fault: sayso.Invalid, Message: "the message ended early", Err: err}
+}
+
+// bodies are of small messages.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// room is memory for a small message, until it is answered. What checks signatures
+// after that has memory of its own.
+func (d *Door) room(n int) (body []byte, release func()) {
+	if d.Signatures == Record {
+		return make([]byte, n), func() {}
+	}
+	b := bodies.Get().(*[]byte)
+	*b = slices.Grow((*b)[:0], n)[:n]
+	return *b, func() { bodies.Put(b) }
 }
 
 // A message may take Grace and then must have come at MinRate on average, and

@@ -72,7 +72,10 @@ func (d *Door) sender(ce *sayso.CloudEvent, f from) (s sender, err error) {
 	if !unnamed(ce.Producer) {
 		return deny("the producer is %s, but the sender is %s", ce.Producer, s.did)
 	}
-	subject := sayso.NFT(d.Chain.ID, d.Chain.Vehicle, s.vehicle.ID)
+	subject := ce.Subject
+	if id, ours := subject.Is(d.Chain.ID, d.Chain.Vehicle); !ours || id != s.vehicle.ID {
+		subject = sayso.NFT(d.Chain.ID, d.Chain.Vehicle, s.vehicle.ID)
+	}
 	if !same(ce.Subject, subject) && !unnamed(ce.Subject) {
 		return deny("the subject is %s, but the sender is paired with %s", ce.Subject, subject)
 	}

@@ -19,6 +19,7 @@ type applying struct {
 	room    []byte // the rows' keys, and the values that are in no frame
 	touched map[owner]*touchedLatest
 	erased  map[owner][]uint32 // key slots to destroy
+	keyed   []keyed
 	key     []byte
 	value   []byte
 }
@@ -43,6 +44,7 @@ func (a *applying) begin() {
 	a.room = a.room[:0]
 	clear(a.touched)
 	clear(a.erased)
+	a.keyed = a.keyed[:0]
 }
 
 // set puts a row in. The value must stay as it is until the group is committed.
@@ -110,6 +112,7 @@ func (a *applying) add(rec *record) error {
 		}
 	}
 	a.set(a.key, a.copied(locator))
+	a.keyed = append(a.keyed, keyed{rec.key, keptBody{rec.seq, rec.body}})
 	a.key = idemKey(a.key[:0], rec.key)
 	a.value = append(binary.BigEndian.AppendUint64(locator[:0], rec.seq), rec.body[:]...)
 	a.set(a.key, a.copied(a.value))
@@ -227,6 +230,7 @@ func (a *applying) commit(at position) error {
 	if err := a.put(); err != nil {
 		return fmt.Errorf("vault: applying sequence %d: %w", at.seq, err)
 	}
+	a.v.recent.add(a.keyed)
 	for own := range a.erased {
 		a.v.latest.drop(own)
 		select {

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"math"
+	"sync"
 	"time"
 
 	"sayso"
@@ -149,6 +150,8 @@ func (v *Vault) enqueue(p *pending) error {
 	return nil
 }
 
+var timers = sync.Pool{New: func() any { return time.NewTimer(time.Hour) }}
+
 // wait waits for a record to be in.
 func (v *Vault) wait(ctx context.Context, op string, p *pending) error {
 	select {
@@ -156,8 +159,12 @@ func (v *Vault) wait(ctx context.Context, op string, p *pending) error {
 		return p.err
 	default:
 	}
-	timer := time.NewTimer(v.cfg.CommitTimeout)
-	defer timer.Stop()
+	timer := timers.Get().(*time.Timer)
+	timer.Reset(v.cfg.CommitTimeout)
+	defer func() {
+		timer.Stop() // nothing comes from it any more
+		timers.Put(timer)
+	}()
 	select {
 	case <-p.done:
 		return p.err

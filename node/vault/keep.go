@@ -99,6 +99,7 @@ func (v *Vault) checkpoint() error {
 		}
 	}
 	v.stats.durable.Store(durable.seq)
+	v.recent.flushed(durable.seq)
 	if v.trimming.TryLock() { // otherwise the next checkpoint does it
 		err := v.journal.trim(first)
 		v.trimming.Unlock()

@@ -143,6 +143,7 @@ func keyOf(e *sayso.CloudEvent) (key [16]byte) {
 // it keeps them by column.
 func (p *pending) encode(d *Deposit, many int) {
 	p.buf = bufs.Get().(*[]byte)
+	p.parts = make([]pendingPart, 0, 2+len(d.Events)) // readings are mostly of one hour
 	b := beginFrame((*p.buf)[:0], frameNumbered, p.key)
 	b = binary.LittleEndian.AppendUint64(b, d.Vehicle)
 	b = append(b, p.body[:]...)

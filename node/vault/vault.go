@@ -44,6 +44,7 @@ type Vault struct {
 	wake   chan struct{}
 	groups chan groupOut
 
+	recent   recent
 	flight   sync.Mutex
 	inflight map[[16]byte]*pending
 

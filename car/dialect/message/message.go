@@ -169,15 +169,7 @@ func (b *Builder) Kept(fingerprint, status, events bool) {
 // last stays (spec ingest 1.9); the others are noted as rejected.
 func (b *Builder) Message() Message {
 	m := &b.message
-	byTime := func(x, y sayso.Reading) int {
-		if c := cmp.Compare(x.Time, y.Time); c != 0 {
-			return c
-		}
-		return cmp.Compare(x.Signal, y.Signal)
-	}
-	if !slices.IsSortedFunc(m.Readings, byTime) {
-		slices.SortStableFunc(m.Readings, byTime)
-	}
+	sortReadings(m.Readings)
 	m.Readings = keepLast(m.Readings, func(x, y sayso.Reading) bool {
 		same := x.Signal == y.Signal && x.Time == y.Time
 		if same {
@@ -202,6 +194,51 @@ func (b *Builder) Message() Message {
 		m.Rejected = append(m.Rejected, sayso.Rejection{Reason: fmt.Sprintf("%d more values were refused", b.leftOut)})
 	}
 	return *m
+}
+
+// turn is where a reading comes in the order by time, then signal, then arrival.
+type turn struct {
+	time   sayso.Instant
+	signal sayso.SignalID
+	from   int
+}
+
+// sortReadings sorts by time, then signal, and keeps the order of equals. Readings
+// are large, so their turns are sorted, and each reading moves once.
+func sortReadings(list []sayso.Reading) {
+	sorted := true
+	for i := 1; sorted && i < len(list); i++ {
+		a, b := &list[i-1], &list[i]
+		sorted = a.Time < b.Time || a.Time == b.Time && a.Signal <= b.Signal
+	}
+	if sorted {
+		return
+	}
+	var room [64]turn
+	turns := room[:0]
+	for i := range list {
+		turns = append(turns, turn{list[i].Time, list[i].Signal, i})
+	}
+	slices.SortFunc(turns, func(x, y turn) int {
+		return cmp.Or(cmp.Compare(x.time, y.time), cmp.Compare(x.signal, y.signal), cmp.Compare(x.from, y.from))
+	})
+	for start := range turns { // each round of the permutation, from its first place on
+		if turns[start].from == start {
+			continue
+		}
+		first := list[start]
+		at := start
+		for {
+			next := turns[at].from
+			turns[at].from = at
+			if next == start {
+				break
+			}
+			list[at] = list[next]
+			at = next
+		}
+		list[at] = first
+	}
 }
 
 const superseded = "the message holds a later value for the same time"

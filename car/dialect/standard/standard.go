@@ -29,7 +29,7 @@ import (
 const Version = "default/v1.0"
 
 // bytesPerSignal is a guess that makes room for readings at once.
-const bytesPerSignal = 75
+const bytesPerSignal = 90
 
 // Decode reads the payload of a cloud event. The error is [sayso.Invalid]: the
 // payload is not a JSON object, or it holds nothing of the three.
