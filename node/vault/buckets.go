@@ -14,14 +14,11 @@ const opBuckets = "vault.Buckets"
 // Buckets aggregates into intervals, see [Engine].
 func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant) (out []Bucket, err error) {
 	if list := piecesOf(cols, from, to, interval); len(list) > 1 {
-		err := v.eachOfPieces(ctx, view, cols, list, interval, func(b *Bucket) bool {
-			out = append(out, *b)
-			return true
-		})
-		if err != nil {
+		var g gathering
+		if err := v.eachOfPieces(ctx, view, cols, list, interval, g.add); err != nil {
 			return nil, err
 		}
-		return out, nil
+		return g.out, nil
 	}
 	err = v.read(ctx, opBuckets, func(r *Reader) error {
 		out, err = r.Buckets(ctx, view, cols, from, to, interval)
@@ -31,6 +28,27 @@ func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to,
 		return nil, err
 	}
 	return out, nil
+}
+
+// gathering copies buckets.
+type gathering struct {
+	out    []Bucket
+	values []sayso.Value // of many buckets
+	has    []bool
+}
+
+func (g *gathering) add(b *Bucket) bool {
+	n := len(b.Values)
+	if len(g.values) < n {
+		room := n * min(max(8, len(g.out)), 1024)
+		g.values, g.has = make([]sayso.Value, room), make([]bool, room)
+	}
+	next := Bucket{Start: b.Start, Values: g.values[:n:n], Has: g.has[:n:n]}
+	g.values, g.has = g.values[n:], g.has[n:]
+	copy(next.Values, b.Values)
+	copy(next.Has, b.Has)
+	g.out = append(g.out, next)
+	return true
 }
 
 // EachBucket gives bucket by bucket, see [Engine].
@@ -45,7 +63,7 @@ func (v *Vault) EachBucket(ctx context.Context, view View, cols []Column, from, 
 // just roll-ups, and its answer is short enough to wait for those who are slower.
 const (
 	longWindow = 16 * bucketLen
-	mostPieced = 8192 // intervals
+	mostPieced = 1 << 16 // cells
 )
 
 // piece is a part of a window.
@@ -57,7 +75,7 @@ func piecesOf(cols []Column, from, to, interval sayso.Instant) (list []piece) {
 	first := from
 	from, to, ok := clip(from, to)
 	length := to - from
-	if !ok || first != from || interval < 1 || length < longWindow || length/interval > mostPieced {
+	if !ok || first != from || interval < 1 || length < longWindow || length/interval > mostPieced/sayso.Instant(max(1, len(cols))) {
 		return nil
 	}
 	workers := sayso.Instant(runtime.GOMAXPROCS(0))
@@ -71,14 +89,28 @@ func piecesOf(cols []Column, from, to, interval sayso.Instant) (list []piece) {
 	return list
 }
 
+// counted are intervals with something in them, as cells.
+type counted struct {
+	starts []sayso.Instant
+	cells  []cell
+}
+
 // eachOfPieces gives bucket by bucket of a window in pieces.
 func (v *Vault) eachOfPieces(ctx context.Context, view View, cols []Column, list []piece, interval sayso.Instant, yield func(*Bucket) bool) error {
-	ask := func(ctx context.Context, r *Reader, i int) ([]Bucket, error) {
-		return r.Buckets(ctx, view, cols, list[i].from, list[i].to, interval)
+	ask := func(ctx context.Context, r *Reader, i int) (c counted, err error) {
+		room := int((list[i].to-list[i].from)/interval) + 1
+		c = counted{make([]sayso.Instant, 0, room), make([]cell, 0, room*len(cols))}
+		err = r.eachInterval(ctx, view, cols, list[i].from, list[i].to, interval, func(start sayso.Instant, cells []cell) bool {
+			c.starts, c.cells = append(c.starts, start), append(c.cells, cells...)
+			return true
+		})
+		return c, err
 	}
-	return inOrder(ctx, v, opBuckets, len(list), ask, func(_ int, part []Bucket) bool {
-		for i := range part {
-			if !yield(&part[i]) {
+	var room bucketRoom
+	room.begin(cols)
+	return inOrder(ctx, v, opBuckets, len(list), ask, func(_ int, c counted) bool {
+		for i, start := range c.starts {
+			if !yield(room.bucket(start, c.cells[i*len(cols):][:len(cols)])) {
 				return false
 			}
 		}
@@ -88,26 +120,21 @@ func (v *Vault) eachOfPieces(ctx context.Context, view View, cols []Column, list
 
 // Buckets is [Vault.Buckets].
 func (r *Reader) Buckets(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant) (out []Bucket, err error) {
-	var values []sayso.Value // of many buckets
-	var has []bool
-	err = r.EachBucket(ctx, view, cols, from, to, interval, func(b *Bucket) bool {
-		n := len(b.Values)
-		if len(values) < n {
-			room := n * min(max(8, len(out)), 1024)
-			values, has = make([]sayso.Value, room), make([]bool, room)
-		}
-		next := Bucket{Start: b.Start, Values: values[:n:n], Has: has[:n:n]}
-		values, has = values[n:], has[n:]
-		copy(next.Values, b.Values)
-		copy(next.Has, b.Has)
-		out = append(out, next)
-		return true
-	})
-	return out, err
+	var g gathering
+	err = r.EachBucket(ctx, view, cols, from, to, interval, g.add)
+	return g.out, err
 }
 
 // EachBucket is [Vault.EachBucket].
 func (r *Reader) EachBucket(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant, yield func(*Bucket) bool) error {
+	r.bucket.begin(cols)
+	return r.eachInterval(ctx, view, cols, from, to, interval, func(start sayso.Instant, cells []cell) bool {
+		return yield(r.bucket.bucket(start, cells))
+	})
+}
+
+// eachInterval gives the cells of the intervals that have something.
+func (r *Reader) eachInterval(ctx context.Context, view View, cols []Column, from, to, interval sayso.Instant, yield func(sayso.Instant, []cell) bool) error {
 	if err := checkWindow(opBuckets, from, to, interval); err != nil {
 		return err
 	}
@@ -160,8 +187,7 @@ type bucketing struct {
 	have     decoded
 	plain    []int
 	kept     []float64
-	out      Bucket
-	yield    func(*Bucket) bool
+	yield    func(sayso.Instant, []cell) bool
 	stopped  bool
 }
 
@@ -178,7 +204,7 @@ type spanOf struct {
 	interval  int64
 }
 
-func (b *bucketing) begin(ctx context.Context, cols []Column, from, interval sayso.Instant, yield func(*Bucket) bool) {
+func (b *bucketing) begin(ctx context.Context, cols []Column, from, interval sayso.Instant, yield func(sayso.Instant, []cell) bool) {
 	b.ctx, b.cols, b.from, b.interval, b.yield, b.stopped = ctx, cols, from, interval, yield, false
 	b.groups, b.cells, b.base = b.groups[:0], b.cells[:0], 0
 	signals := make([]sayso.SignalID, len(cols))
@@ -196,10 +222,6 @@ func (b *bucketing) begin(ctx context.Context, cols []Column, from, interval say
 		}
 	}
 	b.wanted = signalSetOf(signals)
-	b.out = Bucket{
-		Values: slices.Grow(b.out.Values[:0], len(cols))[:len(cols)],
-		Has:    slices.Grow(b.out.Has[:0], len(cols))[:len(cols)],
-	}
 }
 
 // number gives the number of the interval of a time.
@@ -266,17 +288,37 @@ func (b *bucketing) emit(n int) {
 		if !some || b.stopped {
 			continue
 		}
-		b.out.Start = b.from + sayso.Instant(b.base+int64(i))*b.interval
-		for j := range cells {
-			v, c := &b.out.Values[j], &cells[j]
-			if c.more == nil && c.n > 0 && v.Kind == sayso.Number { // and all but the number is as it must be
-				v.Number, b.out.Has[j] = c.plain(b.cols[j].Agg), true
-				continue
-			}
-			*v, b.out.Has[j] = c.result(b.cols[j].Agg)
-		}
-		b.stopped = !b.yield(&b.out)
+		b.stopped = !b.yield(b.from+sayso.Instant(b.base+int64(i))*b.interval, cells)
 	}
+}
+
+// bucketRoom is room for one bucket, whose values are used again for the next.
+type bucketRoom struct {
+	cols []Column
+	out  Bucket
+}
+
+func (r *bucketRoom) begin(cols []Column) {
+	r.cols = cols
+	r.out = Bucket{
+		Values: slices.Grow(r.out.Values[:0], len(cols))[:len(cols)],
+		Has:    slices.Grow(r.out.Has[:0], len(cols))[:len(cols)],
+	}
+}
+
+// bucket makes a bucket of the cells of an interval.
+func (r *bucketRoom) bucket(start sayso.Instant, cells []cell) *Bucket {
+	b := &r.out
+	b.Start = start
+	for j := range cells {
+		v, c := &b.Values[j], &cells[j]
+		if c.more == nil && c.n > 0 && v.Kind == sayso.Number { // and all but the number is as it must be
+			v.Number, b.Has[j] = c.plain(r.cols[j].Agg), true
+			continue
+		}
+		*v, b.Has[j] = c.result(r.cols[j].Agg)
+	}
+	return b
 }
 
 // cell gives the cell of a column and interval.

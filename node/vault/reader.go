@@ -32,6 +32,7 @@ type Reader struct {
 	rows    []Row
 	runs    []run
 	buckets bucketing
+	bucket  bucketRoom
 	frames  framing
 }
 
@@ -69,7 +70,7 @@ func (r *Reader) close() error {
 		errs = append(errs, w.close())
 	}
 	errs = append(errs, r.snap.release())
-	r.v, r.snap, r.opener = nil, nil, opener{}
+	r.v, r.snap, r.opener, r.bucket.cols = nil, nil, opener{}, nil
 	clear(r.rows)
 	if cap(r.rows) <= 1<<14 && cap(r.whole) <= 1<<14 {
 		readerPool.Put(r)
