@@ -21,6 +21,10 @@ var updatePacked = flag.Bool("update-packed", false, "write the fixture of packe
 // packedFixture is a store of rows of format 2, whose readings are packed.
 const packedFixture = "testdata/format-2"
 
+// columnsFixture is a store of rows of format 3, whose deposits are kept by
+// column, some of them packed.
+const columnsFixture = "testdata/format-3"
+
 // manifold are deposits with every kind of value, decimals and others, gaps,
 // repetitions, late readings, two sources and two epochs.
 func manifold() (list []*msg) {
@@ -52,19 +56,33 @@ func manifold() (list []*msg) {
 // TestPackedFormatStaysReadable opens a store with packed readings that an
 // earlier program wrote.
 func TestPackedFormatStaysReadable(t *testing.T) {
+	v := open(t, config(t, openFixture(t, packedFixture)))
+	sameAsNaive(t, v, manifold())
+	check(t, v.Close())
+}
+
+// TestColumnsFormatStaysReadable opens a store whose deposits are by column that
+// an earlier program wrote.
+func TestColumnsFormatStaysReadable(t *testing.T) {
 	if *updatePacked {
 		fs := vfs.NewMem()
 		cfg := config(t, fs)
-		cfg.SegmentBytes = 16 << 10
+		cfg.SegmentBytes, cfg.PackEvery, cfg.PackBytes, cfg.Chunk.Columns = 16<<10, time.Hour, 1<<20, 1
 		v := open(t, cfg)
-		for _, m := range manifold() {
+		for i, m := range manifold() {
 			m.keep(t, v)
+			if i == 15 {
+				check(t, v.Pack(t.Context()))
+			}
 		}
-		check(t, v.Pack(t.Context()))
 		check(t, v.Close())
-		saveFixture(t, fs, packedFixture)
+		saveFixture(t, fs, columnsFixture)
 	}
-	v := open(t, config(t, openFixture(t, packedFixture)))
+	cfg := config(t, openFixture(t, columnsFixture))
+	cfg.PackEvery, cfg.PackBytes = time.Hour, 1<<20
+	v := open(t, cfg)
+	sameAsNaive(t, v, manifold())
+	check(t, v.Pack(t.Context()))
 	sameAsNaive(t, v, manifold())
 	check(t, v.Close())
 }
