@@ -26,9 +26,8 @@ func OperatorVerbs(data string, v *vault.Vault) map[string]operator.Verb {
 			all := v.Stats().DiskBytes
 			return v.Verify(ctx, 0, func(n uint64) { tell(operator.Progress{Done: n, Of: max(n, all)}) })
 		},
-		"rebuild": func(ctx context.Context, _ json.RawMessage, tell func(operator.Progress)) (any, error) {
-			return v.CompareDerived(ctx, func(n, of uint64) { tell(operator.Progress{Done: n, Of: of}) })
-		},
+		"compare": rebuilding(v, false),
+		"rebuild": rebuilding(v, true),
 		"compact": func(ctx context.Context, _ json.RawMessage, _ func(operator.Progress)) (any, error) {
 			before, after, err := v.Compact(ctx)
 			return Compacted{before, after}, err
@@ -56,7 +55,7 @@ type Compacted struct {
 
 // openOperator opens the door of the operator. A node without one still serves.
 func (n *Node) openOperator(context.Context) error {
-	s, err := operator.Serve(n.Config.Data, OperatorVerbs(n.Config.Data, n.Vault))
+	s, err := operator.Serve(n.Config.Data, whileItRuns(OperatorVerbs(n.Config.Data, n.Vault)))
 	if err != nil {
 		n.Log.Warn("the verbs of `sayso vault` cannot reach this node while it runs", "error", err)
 		return nil

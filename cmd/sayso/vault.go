@@ -20,7 +20,7 @@ import (
 type vaultCmd struct {
 	Stat    vaultStatCmd    `cmd:"" help:"Count what is kept, and how much space it takes."`
 	Verify  vaultVerifyCmd  `cmd:"" help:"Read everything that is kept and name what is missing or altered."`
-	Rebuild vaultRebuildCmd `cmd:"" help:"Derive latest values, summaries and roll-ups again, and compare."`
+	Rebuild vaultRebuildCmd `cmd:"" help:"Derive readings, latest values, roll-ups and summaries again from the cloud events, and compare them or write what differs."`
 	Compact vaultCompactCmd `cmd:"" help:"Give back the space of what was replaced or erased."`
 	Backup  vaultBackupCmd  `cmd:"" help:"Copy everything but the secret keys into a folder, while the node runs or not."`
 	Restore vaultRestoreCmd `cmd:"" help:"Put a backup into a new data folder."`
@@ -54,10 +54,15 @@ func (s store) there() error {
 
 // do has a verb of the operator done.
 func (s store) do(ctx context.Context, verb string, args any, doing string, out any) error {
+	return s.doCounting(ctx, verb, args, doing, "B", out)
+}
+
+// doCounting is do for what counts something else than bytes.
+func (s store) doCounting(ctx context.Context, verb string, args any, doing, unit string, out any) error {
 	if err := s.there(); err != nil {
 		return err
 	}
-	bar := newMeter(doing, "B")
+	bar := newMeter(doing, unit)
 	defer bar.end()
 	err := operator.Call(ctx, s.Data, verb, args, bar.tell, out)
 	if !errors.Is(err, operator.ErrNobody) {
@@ -108,7 +113,9 @@ type meter struct {
 func newMeter(doing, unit string) *meter {
 	m := &meter{doing: doing, unit: unit}
 	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		m.bar = progressbar.DefaultBytes(-1, doing)
+		if m.bar = progressbar.Default(-1, doing); unit == "B" {
+			m.bar = progressbar.DefaultBytes(-1, doing)
+		}
 	}
 	return m
 }
@@ -126,7 +133,11 @@ func (m *meter) tell(p operator.Progress) {
 	}
 	if tenth := p.Done * 10 / p.Of; tenth > m.told {
 		m.told = tenth
-		fmt.Fprintf(os.Stderr, "%s: %d%% of %s\n", m.doing, tenth*10, size(p.Of))
+		of := fmt.Sprint(p.Of, " ", m.unit)
+		if m.unit == "B" {
+			of = size(p.Of)
+		}
+		fmt.Fprintf(os.Stderr, "%s: %d%% of %s\n", m.doing, tenth*10, of)
 	}
 }
 

@@ -21,8 +21,8 @@ type Derived struct {
 
 // CompareDerived derives latest values, summaries and the hourly figures of numbers
 // again from the readings that are kept, vehicle by vehicle, and compares them with
-// what is served. Where readings may go with time, latest values alone are
-// compared. A vehicle that gets readings meanwhile is looked at again.
+// what is served. Of vehicles of which readings have gone with time, latest values
+// alone are compared. A vehicle that gets readings meanwhile is looked at again.
 func (v *Vault) CompareDerived(ctx context.Context, tell func(vehicles, of uint64)) (Derived, error) {
 	var d Derived
 	owned := v.keys.owners()
@@ -35,8 +35,10 @@ func (v *Vault) CompareDerived(ctx context.Context, tell func(vehicles, of uint6
 			before := v.Seq()
 			c := &deriving{v: v, ctx: ctx, view: view}
 			var err error
-			if found, err = c.compare(&d); err != nil {
+			if found, err = c.compare(&d); ctx.Err() != nil || v.failure() != nil {
 				return d, err
+			} else if err != nil {
+				found = append(found, "it cannot be read: "+firstLine(err))
 			}
 			if len(found) == 0 || v.Seq() == before {
 				break
@@ -77,6 +79,7 @@ type deriving struct {
 	view    View
 	signals map[sayso.SignalID]*derivedSignal
 	found   []string
+	gone    bool // values have gone with time
 }
 
 type derivedSignal struct {
@@ -94,7 +97,14 @@ func (c *deriving) fault(format string, a ...any) {
 
 // compare gives what differs.
 func (c *deriving) compare(d *Derived) ([]string, error) {
-	c.signals = make(map[sayso.SignalID]*derivedSignal)
+	c.signals, c.gone = make(map[sayso.SignalID]*derivedSignal), c.v.cfg.Retain.Readings != nil
+	for _, epoch := range c.view.Epochs {
+		w, err := c.v.wentOf(c.v.db, owner{c.view.Vehicle, epoch})
+		if err != nil {
+			return nil, err
+		}
+		c.gone = c.gone || w.values > minInstant
+	}
 	err := c.v.Scan(c.ctx, c.view, nil, minInstant, maxInstant, func(r Row) bool {
 		d.Rows++
 		c.take(&r)
@@ -103,7 +113,7 @@ func (c *deriving) compare(d *Derived) ([]string, error) {
 	if err == nil {
 		err = c.compareLatest()
 	}
-	if err == nil && c.v.cfg.Retain.Readings == nil {
+	if err == nil && !c.gone {
 		err = c.compareSummary()
 		for id, s := range c.signals {
 			if err == nil && len(s.hours) > 0 {
@@ -154,7 +164,7 @@ func (c *deriving) compareLatest() error {
 		}
 		delete(served, id)
 	}
-	if c.v.cfg.Retain.Readings == nil {
+	if !c.gone {
 		for id := range served {
 			c.fault("the latest value of signal %d comes from no reading", id)
 		}

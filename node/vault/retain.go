@@ -158,10 +158,13 @@ func (p *packer) retainNext(ctx context.Context, own owner, from, now sayso.Inst
 		if batch.Empty() {
 			continue
 		}
-		if all {
-			if err := p.went(batch, own, func(w *went) { w.readings = max(w.readings, next) }); err != nil {
-				return 0, false, err
+		err := p.went(batch, own, func(w *went) {
+			if w.values = max(w.values, next); all {
+				w.readings = max(w.readings, next)
 			}
+		})
+		if err != nil {
+			return 0, false, err
 		}
 		return next, true, p.commit(batch, erased)
 	}

@@ -12,15 +12,19 @@ import (
 // went says up to when something of an ownership may have gone with time. Retention
 // writes it in the batch that lets something go, sealed, so that what is missing
 // without it is known to be lost, whatever the policy is today.
-type went struct{ messages, events, readings sayso.Instant }
+type went struct {
+	messages, events sayso.Instant
+	readings         sayso.Instant // all of an hour
+	values           sayso.Instant // of some signals
+}
 
 const wentFormat = 1
 
-var wentNothing = went{minInstant, minInstant, minInstant}
+var wentNothing = went{minInstant, minInstant, minInstant, minInstant}
 
 func (w *went) encode() []byte {
 	b := []byte{wentFormat}
-	for _, t := range [...]sayso.Instant{w.messages, w.events, w.readings} {
+	for _, t := range [...]sayso.Instant{w.messages, w.events, w.readings, w.values} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(t))
 	}
 	return b
@@ -31,7 +35,7 @@ func decodeWent(b []byte) (w went, err error) {
 	if r.byte() != wentFormat {
 		return wentNothing, errShort
 	}
-	for _, t := range [...]*sayso.Instant{&w.messages, &w.events, &w.readings} {
+	for _, t := range [...]*sayso.Instant{&w.messages, &w.events, &w.readings, &w.values} {
 		*t = sayso.Instant(r.u64())
 	}
 	if r.bad || len(r.b) != 0 {
