@@ -189,7 +189,7 @@ func TestSparseCarIsSmall(t *testing.T) {
 		size += len(p.plain) + sealOverhead + 33
 	}
 	t.Logf("%d readings, %.2f bytes each", len(rows), float64(size)/float64(len(rows)))
-	if size > 17*len(rows)/10 {
+	if size > 155*len(rows)/100 {
 		t.Errorf("%d readings take %d bytes", len(rows), size)
 	}
 }

@@ -35,7 +35,10 @@ func newTruck(vehicle uint64) *truck {
 }
 
 // deposit is the next 1,000 rows in one message.
-func (t *truck) deposit(n int) *Deposit {
+func (t *truck) deposit(n int) *Deposit { return t.some(n, 0.98) }
+
+// some is the next 1,000 rows, with that share of the values.
+func (t *truck) some(n int, share float64) *Deposit {
 	d := &Deposit{Vehicle: t.vehicle, Epoch: 1, Body: [32]byte{byte(n), byte(n >> 8)}}
 	d.Envelope = sayso.CloudEvent{
 		Type: sayso.TypeStatus, Source: sayso.Address{1}, Subject: sayso.NFT(137, sayso.Address{9}, t.vehicle),
@@ -46,7 +49,7 @@ func (t *truck) deposit(n int) *Deposit {
 		at := benchStart + sayso.Instant(n*1000+i)*10_000_000
 		for j, s := range truckSteps {
 			t.state[j] = min(max(t.state[j]+t.rng.NormFloat64()*s.step, s.low), s.high)
-			if t.rng.IntN(50) == 0 {
+			if t.rng.Float64() >= share {
 				continue
 			}
 			v := sayso.NumberValue(math.Round(t.state[j]*s.places) / s.places)
@@ -105,6 +108,42 @@ func BenchmarkBulk(b *testing.B) {
 	}
 	if err := v.Close(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkSparse says what a value takes where each signal comes now and then,
+// by chance.
+func BenchmarkSparse(b *testing.B) {
+	for _, share := range []float64{0.5, 0.2, 0.1} {
+		b.Run(fmt.Sprintf("share=%v", share), func(b *testing.B) {
+			v := testOpen(b, benchConfig(b))
+			samples := 0
+			for b.Loop() {
+				if samples > 0 {
+					continue // one turn is enough
+				}
+				for vehicle := range uint64(4) {
+					t := newTruck(vehicle + 1)
+					for n := range 18 {
+						d := t.some(n, share)
+						samples += len(d.Readings)
+						if _, err := v.Commit(b.Context(), d); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				if err := v.Pack(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				if err := v.db.Flush(); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(bytesOf(b, v, kindPacked))/float64(samples), "B/sample")
+			}
+			if err := v.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
 
