@@ -215,8 +215,36 @@ func (b *bucketing) cutRows(run *run, from, to sayso.Instant) error {
 	if err != nil {
 		return run.w.damaged(err)
 	}
-	b.cut(run.c.clock.Values, low, high)
+	if int64((to-from)/b.interval)*fewRows < int64(high-low) {
+		err = b.seek(&run.c.clock, low, high)
+	} else if err = run.c.clock.Read(low, high); err == nil {
+		b.cut(run.c.clock.Values, low, high)
+	}
 	b.cutOf = of
+	return run.w.damaged(err)
+}
+
+// fewRows is how many rows an interval has on average where reading their times
+// is less than looking for its end.
+const fewRows = 16
+
+// seek is cut of times that need not be read.
+func (b *bucketing) seek(clock *column.Ascending, low, high int) error {
+	b.spans = b.spans[:0]
+	for low < high {
+		t, err := clock.At(low)
+		if err != nil {
+			return err
+		}
+		n := b.number(sayso.Instant(t))
+		at, err := clock.From(int64(b.from)+(n+1)*int64(b.interval), low+1)
+		if err != nil {
+			return err
+		}
+		at = min(at, high)
+		b.spans = append(b.spans, spanOf{low, at, n})
+		low = at
+	}
 	return nil
 }
 

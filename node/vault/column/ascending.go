@@ -17,6 +17,7 @@ type Ascending struct {
 type ascendingBlock struct {
 	packed []byte
 	first  int64
+	step   int64 // from each to the next, if that is the same and not 0
 	read   bool
 }
 
@@ -40,7 +41,15 @@ func (a *Ascending) Open(n int, b []byte, start, unit, most, last int64) (rest [
 			return nil, ErrMalformed
 		}
 		before = start + first*unit
-		a.blocks = append(a.blocks, ascendingBlock{packed: b, first: before})
+		k := ascendingBlock{packed: b, first: before}
+		if b[0] == deltaBit {
+			_, b, _ = varint(b[1:])
+			if step, _, _ := varint(b); uint64(step) <= uint64(most) {
+				k.step = step * unit
+				before += int64(min(blockLen, n-at)-1) * k.step
+			}
+		}
+		a.blocks = append(a.blocks, k)
 		b = rest
 	}
 	a.unread = len(a.blocks)
@@ -48,6 +57,41 @@ func (a *Ascending) Open(n int, b []byte, start, unit, most, last int64) (rest [
 		return nil, ErrMalformed
 	}
 	return b, nil
+}
+
+// At gives one number.
+func (a *Ascending) At(place int) (int64, error) {
+	k := &a.blocks[place/blockLen]
+	if k.step > 0 {
+		return k.first + int64(place%blockLen)*k.step, nil
+	}
+	err := a.block(place / blockLen)
+	return a.Values[place], err
+}
+
+// From gives the first place, not before low, whose number is not below x.
+func (a *Ascending) From(x int64, low int) (int, error) {
+	if low >= len(a.Values) {
+		return low, nil
+	}
+	i := low / blockLen
+	for i+1 < len(a.blocks) && a.blocks[i+1].first < x {
+		i++
+	}
+	k, from := &a.blocks[i], i*blockLen
+	to := min(from+blockLen, len(a.Values))
+	switch {
+	case x <= k.first:
+	case k.step > 0:
+		from = int(min(int64(from)+(x-k.first+k.step-1)/k.step, int64(to)))
+	default:
+		if err := a.block(i); err != nil {
+			return 0, err
+		}
+		at, _ := slices.BinarySearch(a.Values[from:to], x)
+		from += at
+	}
+	return max(from, low), nil
 }
 
 // Read has the numbers in the places [low, high) right.

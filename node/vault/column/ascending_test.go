@@ -33,6 +33,13 @@ func TestAscendingNumbersAreReadInParts(t *testing.T) {
 					t.Fatalf("%d is at %d of %d, found at %d, %v", x, first, n, place, err)
 				}
 				low := rng.IntN(n)
+				if at, err := a.At(low); err != nil || at != want[low] {
+					t.Fatalf("place %d of %d has %d, %v, not %d", low, n, at, err, want[low])
+				}
+				from := max(low, place)
+				if at, err := a.From(x, low); err != nil || at != from {
+					t.Fatalf("%d is at %d of %d from %d on, found at %d, %v", x, from, n, low, at, err)
+				}
 				high := low + 1 + rng.IntN(n-low)
 				if err := a.Read(low, high); err != nil || !slices.Equal(a.Values[low:high], want[low:high]) {
 					t.Fatalf("places %d to %d of %d: %v, %v", low, high, n, a.Values[low:high], err)
