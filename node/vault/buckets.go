@@ -63,7 +63,7 @@ func (v *Vault) EachBucket(ctx context.Context, view View, cols []Column, from, 
 // just roll-ups, and its answer is short enough to wait for those who are slower.
 const (
 	longWindow = 16 * bucketLen
-	mostPieced = 1 << 16 // cells
+	mostPieced = 1 << 13 // cells
 )
 
 // piece is a part of a window.
