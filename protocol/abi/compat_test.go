@@ -29,7 +29,7 @@ var own = map[string]string{
 	"Registry": `
 		mintVehicleWithDeviceDefinitionWithDeadline burnVehicleWithDeadline claimAftermarketDeviceWithDeadline
 		pairAftermarketDeviceWithDeadline unpairAftermarketDeviceWithDeadline nonces isDigestUsed eip712Domain
-		renameManufacturer ManufacturerRenamed onAftermarketDeviceTransfer nodeTokens initialize
+		renameManufacturer ManufacturerRenamed onAftermarketDeviceTransfer nodeTokens nodeBalances initialize
 		SignatureAlreadyUsed SignatureExpired ManufacturerNameRefused AlreadyManufacturer InvalidAccountNonce
 		annex NoAnnex onVehicleTransfer isClaimUsed isConnectUsed setDeviceDefinitionId DefaultStorageNodeIdSet
 		mintSyntheticDeviceWithDeadline burnSyntheticDeviceWithDeadline mintVehicleAndSdWithDeadline`,
@@ -38,11 +38,11 @@ var own = map[string]string{
 		nonces eip712Domain InvalidOwnerSignature SignatureExpired InvalidAccountNonce`,
 	"DevLicense":          `initialize AliasEndsWithZeroByte balanceOf getApproved isApprovedForAll Approval ApprovalForAll`,
 	"LicenseAccount":      `eip712Domain EIP712DomainChanged InvalidShortString StringTooLong onERC721Received`,
-	"VehicleId":           `initialize mint burnByRegistry acknowledge ApprovalsRefused`,
-	"ManufacturerId":      `initialize mint acknowledge ApprovalsRefused AlreadyManufacturer Unauthorized`,
-	"AftermarketDeviceId": `initialize mint acknowledge moveByRegistry`,
+	"VehicleId":           `initialize mint burnByRegistry acknowledge ApprovalsRefused ownerAndVersion voidGrants`,
+	"ManufacturerId":      `initialize mint acknowledge ApprovalsRefused AlreadyManufacturer Unauthorized ownerAndVersion voidGrants`,
+	"AftermarketDeviceId": `initialize mint acknowledge moveByRegistry ownerAndVersion voidGrants`,
 	"SyntheticDeviceId": `initialize mint acknowledge moveByRegistry burnByRegistry locked Locked StaysWithVehicle
-		_dimoRegistry`,
+		_dimoRegistry ownerAndVersion voidGrants`,
 	// No functions of these are published, only events and, for templates, two reads.
 	"Connections": `initialize mint upgrade connections connectionAddressToId toConnectionId exists` + token,
 	"StorageNodes": `initialize mint setNodeUri setNodeAddress nodes nodeAddressToNodeId exists NodeAddressUpdated` +

@@ -18,9 +18,8 @@ var acceptGas = flag.Bool("accept-gas", false, "write the gas figures to testdat
 // TestGas measures whole transactions on the shipped bytecode. Figures are exact,
 // so that a change of gas is seen in review. The targets come from a prototype
 // that neither remembered used digests nor kept who gave a grant; what is above
-// its target is marked. A first claim is above because it also fills the balance of
-// its owner and the memory of who claimed; a changed grant because 2 k go into the
-// version that lets revokeAll void it, and because the text is checked.
+// its target is marked. Only the claim by somebody who owns nothing yet is: it fills
+// the slot that counts what they own.
 func TestGas(t *testing.T) {
 	w := newWorld(t)
 	second := newPerson(t, "second device")
@@ -87,6 +86,12 @@ func TestGas(t *testing.T) {
 	add("enable signer", 0, w.do(w.alice, w.at.DevLicense, "enableSigner", one, w.bob.addr))
 
 	w.measureGrants(add)
+	// The maker keeps a device, so that no refund for an emptied slot flatters the figure.
+	fourth := newPerson(t, "fourth device")
+	w.mintDevice(fourth)
+	w.mintDevice(newPerson(t, "fifth device"))
+	add("claim device by somebody who owns nothing yet", 80_000,
+		w.do(w.admin, reg, "claimAftermarketDevice", big.NewInt(4), w.claimSig(fourth, big.NewInt(4), w.admin.addr)))
 	sameGas(t, out.String())
 }
 

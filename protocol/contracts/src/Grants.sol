@@ -8,6 +8,7 @@ import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeab
 import {CidCodec} from "./CidCodec.sol";
 import {Grant, GrantSignatures} from "./GrantSignatures.sol";
 import {IGrants, ITemplates, TemplateData} from "./interfaces/IGrants.sol";
+import {IVersioned} from "./interfaces/IVersioned.sol";
 
 /// @title Grants
 /// @notice Who may do what with an ERC-721 token, or with everything of an account, until when, and under which document.
@@ -15,13 +16,17 @@ import {IGrants, ITemplates, TemplateData} from "./interfaces/IGrants.sol";
 ///
 /// Permission number n (1 to 127) occupies bits 2n and 2n+1 of a value and is granted only when both are set.
 /// A grant ends by its expiration, by a new setPermissions of the owner (0 permissions revoke), by the grantee giving it
-/// back, by a transfer the asset reports or the owner's revokeAll (the version of the token rises), and whenever the token
-/// is no longer held by the owner who gave it, which also covers assets that report no transfers. The owner has every
-/// permission. Grants on an account are kept apart from those on tokens; PermissionsSet shows them under the account's
-/// address and token 0.
+/// back, by a transfer of a vehicle, a manufacturer or what else reports transfers, or the owner's revokeAll (the version
+/// of the token rises), and whenever the token is no longer held by the owner who gave it, which also covers assets that
+/// report no transfers. The owner has every permission. Grants on an account are kept apart from those on tokens;
+/// PermissionsSet shows them under the account's address and token 0.
 ///
-/// @dev One record is two slots: grantor, expiration, permissions and kind of source; then the digest of the source.
-/// Values that do not fit the first slot, sources that are not a content id, and template ids have mappings of their own.
+/// @dev One record is two slots: grantor, expiration, permissions, kind of source and version; then the digest of the
+/// source. Values that do not fit the first slot, sources that are not a content id, and template ids have mappings of their
+/// own. The key of a record has no version in it, so a grantee gives it back without anybody being asked for the version; a
+/// record of an earlier version moves to a key of that version when it is overwritten.
+/// The protocol's own node tokens keep the version of a token beside its owner (IVersioned) and answer both at once; the
+/// versions of the tokens of all other assets are kept here.
 contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgradeable {
     /// @notice A grant as callers see it; `expiration` is in unix seconds and exclusive.
     struct PermissionRecord {
@@ -31,12 +36,14 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         uint256 templateId;
     }
 
-    /// @dev `sourceKind` holds a CidCodec kind and the flags below.
+    /// @dev `sourceKind` holds a CidCodec kind and the flags below, `version` the version of the token that the grant was given
+    /// under, 0 for an account.
     struct Packed {
         address grantor;
-        uint48 expiration;
+        uint40 expiration;
         uint40 permissions;
         uint8 sourceKind;
+        uint8 version;
         bytes32 digest;
     }
 
@@ -54,13 +61,21 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         mapping(bytes32 key => uint256) template;
         address templateContract;
         mapping(address grantor => uint256) accountVersion;
+        mapping(bytes32 key => uint256) longVersion;
     }
 
     uint8 private constant KIND_MASK = 0x0f;
     uint8 private constant IS_WIDE = 0x40;
     uint8 private constant HAS_TEMPLATE = 0x80;
     /// @dev Stored for an expiration of 2^256-1, "never".
-    uint48 private constant NEVER = type(uint48).max;
+    uint40 private constant NEVER = type(uint40).max;
+    /// @dev Stored for a version from here on, which has a mapping of its own.
+    uint256 private constant LONG_VERSION = type(uint8).max;
+    // Where the members of Packed lie in its first slot.
+    uint256 private constant EXPIRATION_SHIFT = 160;
+    uint256 private constant PERMISSIONS_SHIFT = 200;
+    uint256 private constant KIND_SHIFT = 240;
+    uint256 private constant VERSION_SHIFT = 248;
 
     // keccak256(abi.encode(uint256(keccak256("sayso.Grants")) - 1)) & ~bytes32(uint256(0xff))
     bytes32 private constant STORE = 0x7bca1fb9692fe24fb48743eb2a9ea4b34abecb4e64463bcb1ef7dc9f19a82d00;
@@ -139,9 +154,9 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         uint256 deadline,
         bytes calldata signature
     ) external {
-        address owner = _requireOwnerOf(grant.asset, grant.tokenId);
+        (address owner, uint256 version) = _requireToken(grant.asset, grant.tokenId);
         _checkGrantSignature(owner, grant, source, nonce, deadline, signature);
-        _set(owner, grant, source);
+        _set(owner, version, grant, source);
     }
 
     /// @notice Sets what `grantee` may do with everything of the caller.
@@ -171,8 +186,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
 
     /// @notice The caller gives back what it was granted on a token.
     function renouncePermissions(address asset, uint256 tokenId) external {
-        Store storage s = _store();
-        delete s.records[_key(asset, tokenId, s.version[asset][tokenId], msg.sender)];
+        delete _store().records[_key(asset, tokenId, msg.sender)];
         emit PermissionsRenounced(asset, tokenId, msg.sender);
     }
 
@@ -184,9 +198,8 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
 
     /// @notice Voids every grant on a token at once. Only the token's owner and the asset contract may call.
     function revokeAll(address asset, uint256 tokenId) external {
-        address owner = _requireOwnerOf(asset, tokenId);
+        address owner = _revokeAll(asset, tokenId);
         if (msg.sender != owner && msg.sender != asset) revert Unauthorized(msg.sender);
-        emit AllPermissionsRevoked(asset, tokenId, ++_store().version[asset][tokenId]);
     }
 
     /// @notice The same, signed by the token's owner with nonce and deadline; anyone may bring it.
@@ -197,8 +210,8 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         uint256 deadline,
         bytes calldata signature
     ) external {
-        _checkRevokeSignature(_requireOwnerOf(asset, tokenId), asset, tokenId, nonce, deadline, signature);
-        emit AllPermissionsRevoked(asset, tokenId, ++_store().version[asset][tokenId]);
+        address owner = _revokeAll(asset, tokenId);
+        _checkRevokeSignature(owner, asset, tokenId, nonce, deadline, signature);
     }
 
     /// @notice Voids every grant of the caller on its account at once.
@@ -206,64 +219,109 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         emit AllAccountPermissionsRevoked(msg.sender, ++_store().accountVersion[msg.sender]);
     }
 
-    /// @notice An asset reports that a token of it changed hands: all its grants are void from here on.
+    /// @notice An asset that keeps no versions itself reports that a token of it changed hands: all its grants are void from
+    /// here on.
     function onTransfer(address asset, uint256 tokenId) external {
         if (msg.sender != asset) revert Unauthorized(msg.sender);
         ++_store().version[asset][tokenId];
     }
 
-    function _setByCaller(Grant memory g, string calldata source) private {
-        address owner = _requireOwnerOf(g.asset, g.tokenId);
-        if (msg.sender != owner && msg.sender != g.asset) revert Unauthorized(msg.sender);
-        _set(owner, g, source);
+    /// @dev Voids first and gives the owner, for the caller to check who asks: that takes one call of the asset, not two.
+    function _revokeAll(address asset, uint256 tokenId) private returns (address owner) {
+        bool versioned;
+        uint256 word;
+        uint256 version;
+        bytes4 selector = IVersioned.voidGrants.selector;
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            mstore(4, tokenId)
+            versioned := call(gas(), asset, 0, 0, 0x24, 0, 0x40)
+            versioned := and(versioned, eq(returndatasize(), 0x40))
+            word := mload(0)
+            version := mload(0x20)
+        }
+        if (!versioned) {
+            (, word,) = _ask(asset, IERC721.ownerOf.selector, tokenId, 0x20);
+            version = ++_store().version[asset][tokenId];
+        }
+        owner = _requireAddress(word, asset, tokenId);
+        emit AllPermissionsRevoked(asset, tokenId, version);
     }
 
-    function _set(address owner, Grant memory g, string calldata source) private {
-        if (g.templateId != 0) _checkTemplate(g.templateId, g.asset, g.permissions);
-        uint256 version = _store().version[g.asset][g.tokenId];
-        _put(_key(g.asset, g.tokenId, version, g.grantee), owner, g, source);
+    function _setByCaller(Grant memory g, string calldata source) private {
+        (address owner, uint256 version) = _requireToken(g.asset, g.tokenId);
+        if (msg.sender != owner && msg.sender != g.asset) revert Unauthorized(msg.sender);
+        _set(owner, version, g, source);
+    }
+
+    function _set(address owner, uint256 version, Grant memory g, string calldata source) private {
+        bytes32 key = _key(g.asset, g.tokenId, g.grantee);
+        _keepEarlier(key, version);
+        _put(key, version, owner, g.asset, g, source);
+    }
+
+    /// @dev Moves a record of an earlier version to the key of that version before another takes its place.
+    function _keepEarlier(bytes32 key, uint256 version) private {
+        uint256 first = _first(key);
+        if (first == 0) return;
+        uint256 earlier = _versionOf(key, first);
+        if (earlier == version) return;
+        Packed storage r = _store().records[key];
+        Packed storage kept = _store().records[_versionKey(key, earlier)];
+        assembly ("memory-safe") {
+            sstore(kept.slot, first)
+        }
+        kept.digest = r.digest;
     }
 
     function _setAccount(Grant memory g, string calldata source) private {
-        if (g.templateId != 0) _checkTemplate(g.templateId, address(0), g.permissions);
-        _put(_accountKey(g.asset, g.grantee), g.asset, g, source);
+        _put(_accountKey(g.asset, g.grantee), 0, g.asset, address(0), g, source);
     }
 
-    function _put(bytes32 key, address grantor, Grant memory g, string calldata source) private {
+    /// @param templateAsset what a template must be made for: the asset, or zero for an account
+    function _put(
+        bytes32 key,
+        uint256 version,
+        address grantor,
+        address templateAsset,
+        Grant memory g,
+        string calldata source
+    ) private {
+        if (g.templateId != 0) _checkTemplate(g.templateId, templateAsset, g.permissions);
         if (g.grantee == address(0)) revert ZeroAddress();
-        _write(key, grantor, g.permissions, g.expiration, g.templateId, source);
+        _write(key, version, grantor, g, source);
         emit PermissionsSet(g.asset, g.tokenId, g.permissions, g.grantee, g.expiration, g.templateId, source);
     }
 
-    function _write(
-        bytes32 key,
-        address grantor,
-        uint256 permissions,
-        uint256 expiration,
-        uint256 templateId,
-        string calldata source
-    ) private {
+    function _write(bytes32 key, uint256 version, address grantor, Grant memory g, string calldata source) private {
         Store storage s = _store();
         (uint256 kind, bytes32 digest) = CidCodec.pack(source);
-        if (kind == CidCodec.TEXT) s.text[key] = source;
-        if (templateId != 0) {
-            kind |= HAS_TEMPLATE;
-            s.template[key] = templateId;
-        }
-        uint256 first = uint160(grantor);
+        (uint256 permissions, uint256 expiration) = (g.permissions, g.expiration);
         bool never = expiration == type(uint256).max;
-        if (permissions > type(uint40).max || (expiration >= NEVER && !never)) {
-            kind |= IS_WIDE;
-            s.wide[key] = Wide(permissions, expiration);
-        } else {
-            first |= ((never ? NEVER : expiration) << 160) | (permissions << 208);
+        if (g.templateId != 0) kind |= HAS_TEMPLATE;
+        if (permissions > type(uint40).max || (expiration >= NEVER && !never)) kind |= IS_WIDE;
+        if (kind >= CidCodec.TEXT) {
+            bytes32 kept = _versionKey(key, version);
+            if (kind & KIND_MASK == CidCodec.TEXT) s.text[kept] = source;
+            if (kind & HAS_TEMPLATE != 0) s.template[kept] = g.templateId;
+            if (kind & IS_WIDE != 0) {
+                s.wide[kept] = Wide(permissions, expiration);
+                (permissions, expiration) = (0, 0);
+            }
         }
-        first |= kind << 248;
+        if (version >= LONG_VERSION) {
+            s.longVersion[key] = version;
+            version = LONG_VERSION;
+        }
+        if (never) expiration = NEVER;
+        uint256 first = uint160(grantor) | (expiration << EXPIRATION_SHIFT) | (permissions << PERMISSIONS_SHIFT)
+            | (kind << KIND_SHIFT) | (version << VERSION_SHIFT);
         Packed storage r = s.records[key];
-        // Member by member this would write the first slot four times.
-        assembly {
+        // Member by member this would write the first slot five times. A changed grant mostly keeps its text.
+        assembly ("memory-safe") {
             sstore(r.slot, first)
-            sstore(add(r.slot, 1), digest)
+            let second := add(r.slot, 1)
+            if xor(sload(second), digest) { sstore(second, digest) }
         }
     }
 
@@ -287,10 +345,8 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (bool)
     {
-        address owner = _ownerOf(asset, tokenId);
-        if (owner == address(0)) return false;
-        if (owner == grantee) return true;
-        return _covers(_active(owner, asset, tokenId, grantee), permissionIndex);
+        (bool all, uint256 held) = _heldOn(asset, tokenId, grantee);
+        return all || _covers(held, permissionIndex);
     }
 
     /// @notice Whether `grantee` holds every bit of `permissions` now; false for a stranger even when none is asked.
@@ -299,11 +355,8 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (bool)
     {
-        address owner = _ownerOf(asset, tokenId);
-        if (owner == address(0)) return false;
-        if (owner == grantee) return true;
-        uint256 held = _active(owner, asset, tokenId, grantee);
-        return held != 0 && held & permissions == permissions;
+        (bool all, uint256 held) = _heldOn(asset, tokenId, grantee);
+        return all || (held != 0 && held & permissions == permissions);
     }
 
     /// @notice The bits of `permissions` that `grantee` holds now; all of them for the owner.
@@ -312,10 +365,8 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (uint256)
     {
-        address owner = _ownerOf(asset, tokenId);
-        if (owner == address(0)) return 0;
-        if (owner == grantee) return permissions;
-        return _active(owner, asset, tokenId, grantee) & permissions;
+        (bool all, uint256 held) = _heldOn(asset, tokenId, grantee);
+        return all ? permissions : held & permissions;
     }
 
     /// @notice Whether `grantee` holds permission number `permissionIndex` on everything of `grantor`; every account holds
@@ -325,7 +376,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (bool)
     {
-        return grantor == grantee || _covers(_activeOnAccount(grantor, grantee), permissionIndex);
+        return grantor == grantee || _covers(_heldOnAccount(grantor, grantee), permissionIndex);
     }
 
     /// @notice Whether `grantee` holds every bit of `permissions` on everything of `grantor`.
@@ -335,7 +386,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         returns (bool)
     {
         if (grantor == grantee) return true;
-        uint256 held = _activeOnAccount(grantor, grantee);
+        uint256 held = _heldOnAccount(grantor, grantee);
         return held != 0 && held & permissions == permissions;
     }
 
@@ -345,7 +396,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (uint256)
     {
-        return grantor == grantee ? permissions : _activeOnAccount(grantor, grantee) & permissions;
+        return grantor == grantee ? permissions : _heldOnAccount(grantor, grantee) & permissions;
     }
 
     /// @notice The grant of `grantor` to `grantee` on its account, in force or expired; zeros when there is none.
@@ -354,7 +405,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (PermissionRecord memory permissionRecord)
     {
-        return _read(_accountKey(grantor, grantee));
+        return _read(_accountKey(grantor, grantee), 0);
     }
 
     /// @notice The grant to `grantee` in force or expired; zeros when there is none or the token has changed hands since.
@@ -363,24 +414,24 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (PermissionRecord memory permissionRecord)
     {
-        Store storage s = _store();
-        bytes32 key = _key(asset, tokenId, s.version[asset][tokenId], grantee);
-        address grantor = s.records[key].grantor;
-        if (grantor != address(0) && grantor == _ownerOf(asset, tokenId)) return _read(key);
+        (address owner, uint256 version) = _token(asset, tokenId);
+        bytes32 key = _key(asset, tokenId, grantee);
+        if (owner != address(0) && address(uint160(_first(key))) == owner) return _read(key, version);
     }
 
-    /// @notice The grant to `grantee` as it was kept under a version of the token, whether or not it still holds.
+    /// @notice The grant to `grantee` as it was kept under a version of the token, whether or not it still holds; zeros when
+    /// there is none or the grantee gave it back.
     function permissionRecords(address asset, uint256 tokenId, uint256 version, address grantee)
         external
         view
         returns (PermissionRecord memory permissionRecord)
     {
-        return _read(_key(asset, tokenId, version, grantee));
+        return _read(_key(asset, tokenId, grantee), version);
     }
 
     /// @notice How many times all grants of a token were voided: transfers its asset reported, and calls of revokeAll.
     function tokenIdToVersion(address asset, uint256 tokenId) external view returns (uint256 version) {
-        return _store().version[asset][tokenId];
+        (, version) = _token(asset, tokenId);
     }
 
     function templateContract() external view returns (address template_) {
@@ -403,39 +454,62 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
 
     // ---------------------------------------------------------------- inside
 
-    /// @dev Permissions of a grant that holds now, else 0.
-    function _active(address owner, address asset, uint256 tokenId, address grantee) private view returns (uint256) {
-        return _activeAt(_key(asset, tokenId, _store().version[asset][tokenId], grantee), owner);
+    /// @dev Whether `grantee` owns the token and so holds everything, and the permissions of its grant, 0 unless it holds now.
+    function _heldOn(address asset, uint256 tokenId, address grantee) private view returns (bool all, uint256 held) {
+        (address owner, uint256 version) = _token(asset, tokenId);
+        if (owner == address(0)) return (false, 0);
+        if (owner == grantee) return (true, 0);
+        return (false, _active(_key(asset, tokenId, grantee), version, owner));
     }
 
-    function _activeOnAccount(address grantor, address grantee) private view returns (uint256) {
-        return _activeAt(_accountKey(grantor, grantee), grantor);
+    function _heldOnAccount(address grantor, address grantee) private view returns (uint256) {
+        return _active(_accountKey(grantor, grantee), 0, grantor);
     }
 
-    function _activeAt(bytes32 key, address grantor) private view returns (uint256) {
-        Packed storage r = _store().records[key];
-        if (r.grantor != grantor) return 0;
-        if (r.sourceKind & IS_WIDE != 0) {
-            Wide storage w = _store().wide[key];
-            return w.expiration > block.timestamp ? w.permissions : 0;
-        }
-        return r.expiration > block.timestamp ? r.permissions : 0;
+    /// @dev Permissions of the grant that `grantor` gave under a version, 0 unless it holds now.
+    function _active(bytes32 key, uint256 version, address grantor) private view returns (uint256) {
+        uint256 first = _first(key);
+        if (address(uint160(first)) != grantor || _versionOf(key, first) != version) return 0;
+        (uint256 permissions, uint256 expiration) = _terms(first, _versionKey(key, version));
+        return expiration > block.timestamp ? permissions : 0;
     }
 
-    function _read(bytes32 key) private view returns (PermissionRecord memory out) {
+    /// @dev The record given under a version, be it the latest under its key or one that was moved.
+    function _read(bytes32 key, uint256 version) private view returns (PermissionRecord memory out) {
         Store storage s = _store();
-        Packed memory r = s.records[key];
-        if (r.grantor == address(0)) return out;
-        if (r.sourceKind & IS_WIDE != 0) {
-            Wide storage w = s.wide[key];
-            (out.permissions, out.expiration) = (w.permissions, w.expiration);
-        } else {
-            out.permissions = r.permissions;
-            out.expiration = r.expiration == NEVER ? type(uint256).max : r.expiration;
+        bytes32 kept = _versionKey(key, version);
+        uint256 first = _first(key);
+        if (first == 0 || _versionOf(key, first) != version) {
+            key = kept;
+            first = _first(key);
         }
-        if (r.sourceKind & HAS_TEMPLATE != 0) out.templateId = s.template[key];
-        uint8 kind = r.sourceKind & KIND_MASK;
-        out.source = kind == CidCodec.TEXT ? s.text[key] : CidCodec.unpack(kind, r.digest);
+        (out.permissions, out.expiration) = _terms(first, kept);
+        uint8 kind = uint8(first >> KIND_SHIFT);
+        if (kind & HAS_TEMPLATE != 0) out.templateId = s.template[kept];
+        kind &= KIND_MASK;
+        out.source = kind == CidCodec.TEXT ? s.text[kept] : CidCodec.unpack(kind, s.records[key].digest);
+    }
+
+    /// @dev First slot of a record: the members of Packed but the digest. Zero when there is no record.
+    function _first(bytes32 key) private view returns (uint256 first) {
+        Packed storage r = _store().records[key];
+        assembly ("memory-safe") {
+            first := sload(r.slot)
+        }
+    }
+
+    function _versionOf(bytes32 key, uint256 first) private view returns (uint256 version) {
+        version = first >> VERSION_SHIFT;
+        if (version == LONG_VERSION) version = _store().longVersion[key];
+    }
+
+    function _terms(uint256 first, bytes32 kept) private view returns (uint256 permissions, uint256 expiration) {
+        if (uint8(first >> KIND_SHIFT) & IS_WIDE != 0) {
+            Wide storage w = _store().wide[kept];
+            return (w.permissions, w.expiration);
+        }
+        (permissions, expiration) = (uint40(first >> PERMISSIONS_SHIFT), uint40(first >> EXPIRATION_SHIFT));
+        if (expiration == NEVER) expiration = type(uint256).max;
     }
 
     /// @dev Permission number 0 and numbers from 128 on do not exist.
@@ -445,24 +519,65 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         return held & mask == mask;
     }
 
-    function _requireOwnerOf(address asset, uint256 tokenId) private view returns (address owner) {
-        owner = _ownerOf(asset, tokenId);
+    function _requireToken(address asset, uint256 tokenId) private view returns (address owner, uint256 version) {
+        (owner, version) = _token(asset, tokenId);
         if (owner == address(0)) revert InvalidTokenId(asset, tokenId);
     }
 
-    /// @dev Owner of a token; zero when the asset is no contract, fails, or knows no such token.
-    function _ownerOf(address asset, uint256 tokenId) private view returns (address) {
-        (bool ok, bytes memory answer) = asset.staticcall(abi.encodeCall(IERC721.ownerOf, (tokenId)));
-        if (!ok || answer.length != 32) return address(0);
-        uint256 word = abi.decode(answer, (uint256));
-        return word > type(uint160).max ? address(0) : address(uint160(word));
+    /// @dev Owner of a token (zero when the asset is no contract, fails, or knows no such token) and version of its grants.
+    /// Nobody makes an asset's own version unheard by giving too little gas: a call that runs out leaves a 64th, which does
+    /// not pay for the second question.
+    function _token(address asset, uint256 tokenId) private view returns (address owner, uint256 version) {
+        bool versioned;
+        uint256 word;
+        (versioned, word, version) = _ask(asset, IVersioned.ownerAndVersion.selector, tokenId, 0x40);
+        if (!versioned) {
+            (, word,) = _ask(asset, IERC721.ownerOf.selector, tokenId, 0x20);
+            version = _store().version[asset][tokenId];
+        }
+        if (word <= type(uint160).max) owner = address(uint160(word));
     }
 
-    function _key(address asset, uint256 tokenId, uint256 version, address grantee) private pure returns (bytes32) {
-        return keccak256(abi.encode(asset, tokenId, version, grantee));
+    function _requireAddress(uint256 word, address asset, uint256 tokenId) private pure returns (address) {
+        if (word == 0 || word > type(uint160).max) revert InvalidTokenId(asset, tokenId);
+        return address(uint160(word));
     }
 
-    /// @dev Three words where `_key` hashes four, so that no grant on an account is one on a token.
+    /// @dev The answer of a view about a token, zero unless it has exactly `size` bytes: one word or two.
+    function _ask(address asset, bytes4 selector, uint256 tokenId, uint256 size)
+        private
+        view
+        returns (bool ok, uint256 first, uint256 second)
+    {
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            mstore(4, tokenId)
+            ok := staticcall(gas(), asset, 0, 0x24, 0, 0x40)
+            ok := and(ok, eq(returndatasize(), size))
+            if ok {
+                first := mload(0)
+                second := mload(0x20)
+            }
+        }
+    }
+
+    /// @dev keccak256(abi.encodePacked(asset, tokenId, grantee)), on memory that is not kept. That is 72 bytes, an account's
+    /// key 96, a version's key 64: none of them is ever one of the others.
+    function _key(address asset, uint256 tokenId, address grantee) private pure returns (bytes32 key) {
+        assembly ("memory-safe") {
+            let p := mload(0x40)
+            mstore(p, shl(96, asset))
+            mstore(add(p, 20), tokenId)
+            mstore(add(p, 52), shl(96, grantee))
+            key := keccak256(p, 72)
+        }
+    }
+
+    /// @dev Key of what is kept of a record under a version: what does not fit into it, and the record once it is overwritten.
+    function _versionKey(bytes32 key, uint256 version) private pure returns (bytes32) {
+        return keccak256(abi.encode(key, version));
+    }
+
     function _accountKey(address grantor, address grantee) private view returns (bytes32) {
         return keccak256(abi.encode(grantor, _store().accountVersion[grantor], grantee));
     }

@@ -36,6 +36,6 @@ contract ManufacturerId is NodeNft {
 
     function _update(address to, uint256 tokenId, address auth) internal override returns (address from) {
         from = super._update(to, tokenId, auth);
-        _voidGrants(from, to, tokenId);
+        if (from != address(0)) _voidGrants(tokenId);
     }
 }

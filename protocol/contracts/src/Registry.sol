@@ -92,6 +92,16 @@ contract Registry is AftermarketDevices, UUPSUpgradeable {
         if (beneficiary == address(0)) beneficiary = IERC721(idProxyAddress).ownerOf(nodeId);
     }
 
+    /// @notice How many vehicles, aftermarket and synthetic devices an account owns; their tokens answer it as balanceOf.
+    function nodeBalances(address owner)
+        external
+        view
+        returns (uint256 vehicles, uint256 aftermarketDevices, uint256 syntheticDevices)
+    {
+        uint256 held = _reg().held[owner];
+        return (uint64(held / ONE_VEHICLE), uint64(held / ONE_DEVICE), uint64(held / ONE_SYNTHETIC));
+    }
+
     /// @notice The grant store.
     function getSacd() external view returns (address sacd) {
         return address(_reg().grants);

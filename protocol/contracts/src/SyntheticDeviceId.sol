@@ -5,14 +5,15 @@ import {ERC721Upgradeable} from "@openzeppelin/contracts-upgradeable/token/ERC72
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 
+import {HeldNft} from "./HeldNft.sol";
 import {IRegistryHooks, ISyntheticNft} from "./interfaces/INodes.sol";
 import {NodeNft} from "./NodeNft.sol";
 
 /// @title SyntheticDeviceId
 /// @notice The token of a vehicle's link with a cloud connection. It stays with its vehicle (ERC-5192): only the registry
-/// moves it, when the vehicle changes hands. Its owner may burn it, which ends the link. It does not report transfers to
-/// the grant store, which does not need it: a grant holds only while its giver owns the token.
-contract SyntheticDeviceId is NodeNft, ISyntheticNft {
+/// moves it, when the vehicle changes hands. Its owner may burn it, which ends the link. Moving voids no
+/// grants, which is not needed: a grant holds only while its giver owns the token.
+contract SyntheticDeviceId is HeldNft, ISyntheticNft {
     event Locked(uint256 tokenId);
 
     error StaysWithVehicle();
@@ -60,5 +61,9 @@ contract SyntheticDeviceId is NodeNft, ISyntheticNft {
     function _update(address to, uint256 tokenId, address auth) internal override returns (address from) {
         from = super._update(to, tokenId, auth);
         if (from == address(0)) emit Locked(tokenId);
+    }
+
+    function _ours(uint256, uint256, uint256 synthetics) internal pure override returns (uint256) {
+        return synthetics;
     }
 }

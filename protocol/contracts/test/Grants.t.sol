@@ -254,8 +254,9 @@ contract GrantsTest is Base {
     }
 
     function testFuzz_neverExpires_boundaries(uint8 below) public {
-        uint256[3] memory values = [type(uint256).max, type(uint48).max, uint256(type(uint48).max) + 1];
-        for (uint256 i = 0; i < 3; ++i) {
+        uint256[4] memory values =
+            [type(uint256).max, type(uint40).max, uint256(type(uint40).max) + 1, type(uint48).max];
+        for (uint256 i = 0; i < 4; ++i) {
             uint256 expiration = values[i] - below;
             vm.prank(alice);
             grants.setPermissions(_asset, _id, bob, ALL_EIGHT, expiration, CID);

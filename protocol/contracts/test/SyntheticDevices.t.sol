@@ -323,7 +323,7 @@ contract SyntheticDevicesTest is Base {
     function test_hooks_onlyForTheTokens() public {
         mint();
         vm.expectRevert(err("OnlyNftProxy()"));
-        registry.onVehicleTransfer(bob, _vehicle);
+        registry.onVehicleTransfer(alice, bob, _vehicle);
         vm.expectRevert(err("OnlyNftProxy()"));
         annex.validateSdBurnAndResetNode(1);
         vm.expectRevert(err("Unauthorized()"));

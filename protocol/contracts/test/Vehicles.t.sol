@@ -171,7 +171,7 @@ contract VehiclesTest is Base {
         vm.expectRevert(err("OnlyNftProxy()"));
         registry.resetAftermarketDeviceForClaiming(alice, 1);
         vm.expectRevert(err("OnlyNftProxy()"));
-        registry.onAftermarketDeviceTransfer(1);
+        registry.onAftermarketDeviceTransfer(alice, bob, 1);
         vm.expectRevert(err("Unauthorized()"));
         vehicles.mint(alice);
         vm.expectRevert(err("Unauthorized()"));

@@ -26,7 +26,7 @@ interface IVehicleNft is INodeNft {
 
 /// @notice What the registry needs of the aftermarket device token besides.
 interface IDeviceNft is INodeNft {
-    function moveByRegistry(address to, uint256 tokenId) external;
+    function moveByRegistry(address to, uint256 tokenId) external returns (address from);
 }
 
 /// @notice What the registry needs of the synthetic device token besides.
@@ -44,9 +44,13 @@ interface IExists {
 interface IRegistryHooks {
     function validateBurnAndResetNode(uint256 tokenId) external;
     function validateSdBurnAndResetNode(uint256 tokenId) external;
-    function onVehicleTransfer(address to, uint256 tokenId) external;
+    function onVehicleTransfer(address from, address to, uint256 tokenId) external;
     function resetAftermarketDeviceForClaiming(address from, uint256 aftermarketDeviceNode)
         external
         returns (address manufacturerOwner);
-    function onAftermarketDeviceTransfer(uint256 tokenId) external;
+    function onAftermarketDeviceTransfer(address from, address to, uint256 tokenId) external;
+    function nodeBalances(address owner)
+        external
+        view
+        returns (uint256 vehicles, uint256 aftermarketDevices, uint256 syntheticDevices);
 }

@@ -71,6 +71,7 @@ abstract contract AftermarketDevices is Vehicles {
         if (info.addr == address(0)) revert ZeroAddress();
         if (_reg().deviceByAddress[info.addr].device != 0) revert DeviceAlreadyRegistered(info.addr);
         id = _reg().deviceNft.mint(owner);
+        _countMove(ONE_DEVICE, address(0), owner);
         _reg().devices[id] = DeviceNode(info.addr, 0, uint40(manufacturerNode), false);
         _reg().deviceByAddress[info.addr].device = uint64(id);
         emit AftermarketDeviceNodeMinted(manufacturerNode, id, info.addr, owner);
@@ -111,7 +112,7 @@ abstract contract AftermarketDevices is Vehicles {
     ) external {
         _spend(owner, nonce, deadline);
         bytes32 digest =
-            _digest(keccak256(abi.encode(CLAIM_DEADLINE_TYPE, aftermarketDeviceNode, owner, nonce, deadline)));
+            _digest(_hash(CLAIM_DEADLINE_TYPE, aftermarketDeviceNode, uint160(owner), nonce, deadline));
         if (msg.sender != owner) _requireOwnerSignature(owner, digest, ownerSig);
         _requireDeviceSignature(aftermarketDeviceNode, digest, aftermarketDeviceSig);
         _claim(aftermarketDeviceNode, owner);
@@ -133,7 +134,7 @@ abstract contract AftermarketDevices is Vehicles {
     /// and owner are all that the digest depends on, so the owner's address says exactly which one was used.
     function _claimDigestOnce(uint256 id, address owner) private returns (bytes32 digest) {
         DeviceKey storage k = _reg().deviceByAddress[_reg().devices[id].addr];
-        bytes32 structHash = keccak256(abi.encode(CLAIM_TYPE, id, owner));
+        bytes32 structHash = _hash(CLAIM_TYPE, id, uint160(owner));
         if (k.firstClaimant != address(0)) {
             if (k.firstClaimant == owner) revert SignatureAlreadyUsed(_digest(structHash));
             return _digestOnce(structHash);
@@ -146,7 +147,7 @@ abstract contract AftermarketDevices is Vehicles {
         DeviceNode storage d = _requireDevice(id);
         if (d.claimed) revert DeviceAlreadyClaimed(id);
         d.claimed = true;
-        _reg().deviceNft.moveByRegistry(owner, id);
+        _countMove(ONE_DEVICE, _reg().deviceNft.moveByRegistry(owner, id), owner);
         emit AftermarketDeviceClaimed(id, owner);
     }
 
@@ -167,7 +168,7 @@ abstract contract AftermarketDevices is Vehicles {
     ) external {
         address owner = _reg().vehicleNft.ownerOf(vehicleNode);
         if (msg.sender != owner) revert Unauthorized(msg.sender);
-        bytes32 digest = _digestOnce(keccak256(abi.encode(PAIR_TYPE, aftermarketDeviceNode, vehicleNode)));
+        bytes32 digest = _digestOnce(_hash(PAIR_TYPE, aftermarketDeviceNode, vehicleNode));
         _requireDeviceSignature(aftermarketDeviceNode, digest, aftermarketDeviceSig);
         _pair(aftermarketDeviceNode, vehicleNode, owner);
     }
@@ -178,7 +179,7 @@ abstract contract AftermarketDevices is Vehicles {
         restricted
     {
         address owner = _reg().vehicleNft.ownerOf(vehicleNode);
-        bytes32 digest = _digestOnce(keccak256(abi.encode(PAIR_TYPE, aftermarketDeviceNode, vehicleNode)));
+        bytes32 digest = _digestOnce(_hash(PAIR_TYPE, aftermarketDeviceNode, vehicleNode));
         _requireOwnerSignature(owner, digest, signature);
         _pairSameOwner(aftermarketDeviceNode, vehicleNode, owner);
     }
@@ -192,7 +193,7 @@ abstract contract AftermarketDevices is Vehicles {
         bytes calldata vehicleOwnerSig
     ) external restricted {
         address owner = _reg().vehicleNft.ownerOf(vehicleNode);
-        bytes32 digest = _digestOnce(keccak256(abi.encode(PAIR_TYPE, aftermarketDeviceNode, vehicleNode)));
+        bytes32 digest = _digestOnce(_hash(PAIR_TYPE, aftermarketDeviceNode, vehicleNode));
         _requireDeviceSignature(aftermarketDeviceNode, digest, aftermarketDeviceSig);
         _requireOwnerSignature(owner, digest, vehicleOwnerSig);
         _pair(aftermarketDeviceNode, vehicleNode, owner);
@@ -210,8 +211,7 @@ abstract contract AftermarketDevices is Vehicles {
     ) external {
         address owner = _reg().vehicleNft.ownerOf(vehicleNode);
         _spend(owner, nonce, deadline);
-        bytes32 digest =
-            _digest(keccak256(abi.encode(PAIR_DEADLINE_TYPE, aftermarketDeviceNode, vehicleNode, nonce, deadline)));
+        bytes32 digest = _digest(_hash(PAIR_DEADLINE_TYPE, aftermarketDeviceNode, vehicleNode, nonce, deadline));
         if (msg.sender != owner) _requireOwnerSignature(owner, digest, vehicleOwnerSig);
         if (aftermarketDeviceSig.length == 0) {
             _pairSameOwner(aftermarketDeviceNode, vehicleNode, owner);
@@ -236,7 +236,7 @@ abstract contract AftermarketDevices is Vehicles {
         restricted
     {
         (address deviceOwner, address vehicleOwner) = _pairOwners(aftermarketDeviceNode, vehicleNode);
-        bytes32 digest = _digestOnce(keccak256(abi.encode(UNPAIR_TYPE, aftermarketDeviceNode, vehicleNode)));
+        bytes32 digest = _digestOnce(_hash(UNPAIR_TYPE, aftermarketDeviceNode, vehicleNode));
         if (!_isSignedBy(vehicleOwner, digest, signature)) _requireOwnerSignature(deviceOwner, digest, signature);
         _unpair(aftermarketDeviceNode, vehicleNode, vehicleOwner);
     }
@@ -253,8 +253,7 @@ abstract contract AftermarketDevices is Vehicles {
         (address deviceOwner, address vehicleOwner) = _pairOwners(aftermarketDeviceNode, vehicleNode);
         if (signer != deviceOwner && signer != vehicleOwner) revert Unauthorized(signer);
         _spend(signer, nonce, deadline);
-        bytes32 digest =
-            _digest(keccak256(abi.encode(UNPAIR_DEADLINE_TYPE, aftermarketDeviceNode, vehicleNode, nonce, deadline)));
+        bytes32 digest = _digest(_hash(UNPAIR_DEADLINE_TYPE, aftermarketDeviceNode, vehicleNode, nonce, deadline));
         _requireOwnerSignature(signer, digest, signature);
         _unpair(aftermarketDeviceNode, vehicleNode, vehicleOwner);
     }
@@ -332,8 +331,9 @@ abstract contract AftermarketDevices is Vehicles {
     }
 
     /// @notice Called by the device token when a device moves otherwise than by a claim.
-    function onAftermarketDeviceTransfer(uint256 tokenId) external {
+    function onAftermarketDeviceTransfer(address from, address to, uint256 tokenId) external {
         if (msg.sender != address(_reg().deviceNft)) revert OnlyNftProxy();
+        _countMove(ONE_DEVICE, from, to);
         if (_reg().beneficiary[tokenId] != address(0)) _setBeneficiary(tokenId, address(0));
     }
 

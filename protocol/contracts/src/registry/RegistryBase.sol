@@ -97,6 +97,7 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
         mapping(uint256 id => SyntheticNode) synthetics;
         mapping(uint256 id => uint256) connectionOfSynthetic;
         mapping(address key => uint256) syntheticByAddress;
+        mapping(address owner => uint256) held;
     }
 
     // keccak256(abi.encode(uint256(keccak256("sayso.Registry")) - 1)) & ~bytes32(uint256(0xff))
@@ -107,6 +108,12 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
     uint8 internal constant VEHICLE = 2;
     uint8 internal constant DEVICE = 3;
     uint8 internal constant SYNTHETIC = 4;
+
+    /// @dev What an account owns is counted in one word, 64 bits for each kind: vehicles, aftermarket devices, synthetic
+    /// devices.
+    uint256 internal constant ONE_VEHICLE = 1;
+    uint256 internal constant ONE_DEVICE = 1 << 64;
+    uint256 internal constant ONE_SYNTHETIC = 1 << 128;
 
     error AttributeExists(string attr);
     error AttributeNotWhitelisted(string attr);
@@ -122,6 +129,16 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
     function _reg() internal pure returns (RegistryStore storage s) {
         assembly {
             s.slot := STORE
+        }
+    }
+
+    /// @dev Counts tokens that changed hands, were minted (from zero) or burnt (to zero). Nobody gives what it has not got,
+    /// and ids have 64 bits, so no count runs into the next one.
+    function _countMove(uint256 tokens, address from, address to) internal {
+        mapping(address owner => uint256) storage held = _reg().held;
+        unchecked {
+            if (from != address(0)) held[from] -= tokens;
+            if (to != address(0)) held[to] += tokens;
         }
     }
 

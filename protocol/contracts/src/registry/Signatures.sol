@@ -73,6 +73,19 @@ abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
         return keccak256(abi.encodePacked(hex"1901", domain, structHash));
     }
 
+    /// @dev Struct hash of a form about two nodes, or a node and an owner.
+    function _hash(bytes32 form, uint256 a, uint256 b) internal pure returns (bytes32) {
+        return keccak256(abi.encode(form, a, b));
+    }
+
+    function _hash(bytes32 form, uint256 a, uint256 b, uint256 nonce, uint256 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(form, a, b, nonce, deadline));
+    }
+
     /// @dev Digest of an old form, marked as used.
     function _digestOnce(bytes32 structHash) internal returns (bytes32 digest) {
         digest = _digest(structHash);

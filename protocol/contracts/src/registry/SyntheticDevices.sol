@@ -99,7 +99,7 @@ abstract contract SyntheticDevices is VehicleMinting {
     /// all that the digest depends on. Should two connections share 64 bits, the second is refused in the old form only.
     function _connectDigestOnce(uint256 connectionId, uint256 vehicle) private returns (bytes32 digest) {
         VehicleNode storage v = _reg().vehicles[vehicle];
-        bytes32 structHash = keccak256(abi.encode(MINT_SYNTHETIC_TYPE, connectionId, vehicle));
+        bytes32 structHash = _hash(MINT_SYNTHETIC_TYPE, connectionId, vehicle);
         uint64 tag = _connectionTag(connectionId);
         if (v.firstConnection == tag) revert SignatureAlreadyUsed(_digest(structHash));
         if (v.firstConnection != 0) return _digestOnce(structHash);
@@ -131,6 +131,7 @@ abstract contract SyntheticDevices is VehicleMinting {
         if (_reg().syntheticByAddress[addr] != 0) revert DeviceAlreadyRegistered(addr);
         if (_reg().vehicles[vehicle].synthetic != 0) revert VehiclePaired(vehicle);
         uint256 id = _reg().syntheticNft.mint(owner);
+        _countMove(ONE_SYNTHETIC, address(0), owner);
         _reg().vehicles[vehicle].synthetic = uint64(id);
         _reg().synthetics[id] = SyntheticNode(addr, uint64(vehicle));
         _reg().connectionOfSynthetic[id] = connectionId;
@@ -146,7 +147,7 @@ abstract contract SyntheticDevices is VehicleMinting {
         external
         restricted
     {
-        bytes32 digest = _digestOnce(keccak256(abi.encode(BURN_SYNTHETIC_TYPE, vehicleNode, syntheticDeviceNode)));
+        bytes32 digest = _digestOnce(_hash(BURN_SYNTHETIC_TYPE, vehicleNode, syntheticDeviceNode));
         _requireOwnerSignature(_reg().syntheticNft.ownerOf(syntheticDeviceNode), digest, ownerSig);
         _burnSynthetic(vehicleNode, syntheticDeviceNode);
     }
@@ -161,8 +162,7 @@ abstract contract SyntheticDevices is VehicleMinting {
     ) external {
         address owner = _reg().syntheticNft.ownerOf(syntheticDeviceNode);
         _spend(owner, nonce, deadline);
-        bytes32 structHash =
-            keccak256(abi.encode(BURN_SYNTHETIC_DEADLINE_TYPE, vehicleNode, syntheticDeviceNode, nonce, deadline));
+        bytes32 structHash = _hash(BURN_SYNTHETIC_DEADLINE_TYPE, vehicleNode, syntheticDeviceNode, nonce, deadline);
         _requireOwnerSignature(owner, _digest(structHash), ownerSig);
         _burnSynthetic(vehicleNode, syntheticDeviceNode);
     }
@@ -185,7 +185,9 @@ abstract contract SyntheticDevices is VehicleMinting {
         delete _reg().syntheticByAddress[n.addr];
         delete _reg().connectionOfSynthetic[id];
         delete _reg().synthetics[id];
-        emit SyntheticDeviceNodeBurned(id, n.vehicle, _reg().syntheticNft.ownerOf(id));
+        address owner = _reg().syntheticNft.ownerOf(id);
+        _countMove(ONE_SYNTHETIC, owner, address(0));
+        emit SyntheticDeviceNodeBurned(id, n.vehicle, owner);
     }
 
     // ---------------------------------------------------------------- the rest

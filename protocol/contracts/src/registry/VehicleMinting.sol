@@ -35,6 +35,7 @@ abstract contract VehicleMinting is Signatures {
     function _newVehicle(uint256 manufacturerNode, address owner) internal returns (uint256 id) {
         _requireManufacturer(manufacturerNode);
         id = _reg().vehicleNft.mint(owner);
+        _countMove(ONE_VEHICLE, address(0), owner);
         _reg().vehicles[id].manufacturer = uint64(manufacturerNode);
     }
 

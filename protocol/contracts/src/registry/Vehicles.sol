@@ -140,9 +140,10 @@ abstract contract Vehicles is VehicleMinting {
     }
 
     /// @notice Called by the vehicle token when a vehicle changes hands: its synthetic device goes with it.
-    function onVehicleTransfer(address to, uint256 tokenId) external {
+    function onVehicleTransfer(address from, address to, uint256 tokenId) external {
         if (msg.sender != address(_reg().vehicleNft)) revert OnlyNftProxy();
         uint256 synthetic = _reg().vehicles[tokenId].synthetic;
+        _countMove(synthetic == 0 ? ONE_VEHICLE : ONE_VEHICLE + ONE_SYNTHETIC, from, to);
         if (synthetic != 0) _reg().syntheticNft.moveByRegistry(to, synthetic);
     }
 
@@ -173,6 +174,7 @@ abstract contract Vehicles is VehicleMinting {
         delete _reg().vehicles[id];
         delete _reg().deviceDefinition[id];
         delete _reg().storageNode[id];
+        _countMove(ONE_VEHICLE, owner, address(0));
         emit VehicleNodeBurned(id, owner);
     }
 }
