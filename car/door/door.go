@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -133,9 +134,9 @@ func (d *Door) take(ctx context.Context, body []byte, f from) (Result, error) {
 
 // begin judges one cloud event and puts it in line. It does not wait.
 func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id string, err error) {
-	judge := d.judge
+	judge := d.inTurn
 	if f.states {
-		judge = d.statement
+		judge = d.statement // may ask the chain meanwhile
 	}
 	p, s, id, err := judge(ctx, body, f)
 	if err != nil {
@@ -152,6 +153,17 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 	}
 	u.wait, err = d.Begin(ctx, p)
 	return u, id, err
+}
+
+// turns are as many as there are CPUs to judge on. Who waits for a turn is not
+// ready to run, so that whoever keeps, applies and answers does not stand in line
+// behind every sender for whom there is no CPU anyway.
+var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+func (d *Door) inTurn(ctx context.Context, body []byte, f from) (*Parcel, sender, string, error) {
+	turns <- struct{}{}
+	defer func() { <-turns }()
+	return d.judge(ctx, body, f)
 }
 
 // judge proves the sender of one cloud event and decodes it. White space around
