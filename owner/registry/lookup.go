@@ -174,7 +174,10 @@ func (s set[K]) below(k K, bound bool) (found K, ok bool) {
 		return s.many.below(k, bound)
 	}
 	if s.n == 1 {
-		s.few = []uint64{s.one}
+		if bound && s.by.compare(member(s.one), k) >= 0 {
+			return found, false
+		}
+		return s.by.give(member(s.one)), true
 	}
 	i := len(s.few)
 	if bound {
@@ -192,7 +195,10 @@ func (s set[K]) above(k K, bound bool) (found K, ok bool) {
 		return s.many.above(k, bound)
 	}
 	if s.n == 1 {
-		s.few = []uint64{s.one}
+		if bound && s.by.compare(member(s.one), k) <= 0 {
+			return found, false
+		}
+		return s.by.give(member(s.one)), true
 	}
 	i := 0
 	if bound {
