@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,7 +31,10 @@ type task struct {
 	MQTT    bool          // over MQTT, not HTTP
 	Signed  bool          // a signature in every event, made before the clock starts
 	Most    int           // signed events per connection
-	Senders []credentials // one connection each
+	First   int           // number of the first event
+	Patient bool          // to be turned away is no failure: the same is sent again, at once
+	Conns   int           // connections, which the senders share evenly; 0: one each
+	Senders []credentials
 }
 
 // credentials are what one device sends with.
@@ -45,6 +49,7 @@ type outcome struct {
 	Latencies []time.Duration
 	Took      time.Duration
 	Bytes     int
+	Refused   int
 }
 
 // drive has the generator work on a task and makes a figure of the outcome.
@@ -57,21 +62,30 @@ func drive(ctx context.Context, t task) (figure, error) {
 	if err != nil {
 		return figure{}, err
 	}
-	var out, complaints bytes.Buffer
+	var complaints bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, "-generate")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &complaints
-	mine, theirs := cpu(syscall.RUSAGE_SELF), cpu(syscall.RUSAGE_CHILDREN)
-	if err := cmd.Run(); err != nil {
-		return figure{}, fmt.Errorf("the generator: %w: %s", err, complaints.String())
-	}
-	mine, theirs = cpu(syscall.RUSAGE_SELF)-mine, cpu(syscall.RUSAGE_CHILDREN)-theirs
-	var o outcome
-	if err := json.Unmarshal(out.Bytes(), &o); err != nil {
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &complaints
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
 		return figure{}, err
 	}
+	theirs := cpu(syscall.RUSAGE_CHILDREN)
+	if err := cmd.Start(); err != nil {
+		return figure{}, err
+	}
+	out := bufio.NewReader(pipe)
+	_, begun := out.ReadString('\n') // it has begun
+	mine := cpu(syscall.RUSAGE_SELF)
+	_, ended := out.Peek(1)
+	mine = cpu(syscall.RUSAGE_SELF) - mine
+	var o outcome
+	if err := errors.Join(begun, ended, json.NewDecoder(out).Decode(&o), cmd.Wait()); err != nil {
+		return figure{}, fmt.Errorf("the generator: %w: %s", err, complaints.String())
+	}
+	theirs = cpu(syscall.RUSAGE_CHILDREN) - theirs
 	f := measured(o.Latencies, o.Took)
 	f.spent(mine)
-	f.Bytes = o.Bytes
+	f.Bytes, f.Refusals = o.Bytes, float64(o.Refused)/o.Took.Seconds()
 	if !t.Signed { // making signatures beforehand is most of the generator's time
 		f.LoadCPU = float64(theirs) / 1e3 / float64(max(1, f.Events))
 	}
@@ -85,6 +99,9 @@ type sender struct {
 	request   []byte
 	body      int
 	signed    [][]byte
+	next      int // number of the next event
+	patient   bool
+	refused   int
 	latencies []time.Duration
 }
 
@@ -110,14 +127,31 @@ func generate(in io.Reader, out io.Writer) error {
 		return <-errs
 	}
 	var stop atomic.Bool
-	began := time.Now()
-	time.AfterFunc(t.Lasts, func() { stop.Store(true) })
-	var wg sync.WaitGroup
-	for _, s := range senders {
+	var wg, connecting sync.WaitGroup
+	start := make(chan struct{})
+	share := 1
+	if t.Conns > 0 {
+		share = len(senders) / t.Conns
+	}
+	for group := range slices.Chunk(senders, share) {
+		ready := sync.OnceFunc(connecting.Done)
+		connecting.Add(1)
 		wg.Go(func() {
-			send := s.send
+			defer ready()
+			wait := func(conn net.Conn) error {
+				ready()
+				<-start
+				if !t.Patient {
+					return nil
+				}
+				return conn.SetReadDeadline(time.Now().Add(t.Lasts)) // refusals may be held for longer
+			}
+			if t.MQTT || t.Signed {
+				ready()
+			}
+			send := func(address string, stop *atomic.Bool) error { return send(address, group, wait, stop) }
 			if t.MQTT {
-				send = s.sendMQTT
+				send = group[0].sendMQTT
 			}
 			if err := send(t.Address, &stop); err != nil {
 				stop.Store(true)
@@ -125,13 +159,19 @@ func generate(in io.Reader, out io.Writer) error {
 			}
 		})
 	}
+	connecting.Wait()
+	fmt.Fprintln(out)
+	began := time.Now()
+	time.AfterFunc(t.Lasts, func() { stop.Store(true) })
+	close(start)
 	wg.Wait()
-	o := outcome{Took: time.Since(began), Bytes: len(senders[0].event.body)}
+	took := time.Since(began)
+	o := outcome{Took: took, Bytes: len(senders[0].event.body)}
 	if len(errs) > 0 {
 		return <-errs
 	}
 	for _, s := range senders {
-		o.Latencies = append(o.Latencies, s.latencies...)
+		o.Latencies, o.Refused = append(o.Latencies, s.latencies...), o.Refused+s.refused
 	}
 	return json.NewEncoder(out).Encode(o)
 }
@@ -156,7 +196,7 @@ func (t *task) prepare(c credentials) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{event: newEvent(c.Subject, c.Producer, sayso.Address(key.Address()), t.Signed, t.Begin)}
+	s := &sender{event: newEvent(c.Subject, c.Producer, sayso.Address(key.Address()), t.Signed, t.Begin), next: t.First, patient: t.Patient}
 	s.request, s.body = request(t.Address, t.Path, c.Bearer, len(s.event.body))
 	if t.Signed {
 		for n := range t.Most {
@@ -171,36 +211,62 @@ func (t *task) prepare(c credentials) (*sender, error) {
 }
 
 // send sends one event after the other on one connection, each after the answer
-// to the one before. Any answer but 200 ends it.
-func (s *sender) send(address string, stop *atomic.Bool) error {
+// to the one before, of its senders in turn. Any answer but 200 ends it; of patient
+// senders also those that ask to come again do not.
+// The first event of a connection costs more than the later ones: it is sent before
+// all begin, and does not count.
+func send(address string, senders []*sender, begin func(net.Conn) error, stop *atomic.Bool) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	in := bufio.NewReaderSize(conn, 4096)
-	for n := 0; !stop.Load(); n++ {
+	for i := 0; !stop.Load(); i++ {
+		s := senders[i%len(senders)]
 		var body []byte
 		if s.signed == nil {
-			body = s.event.set(n)
-		} else if n == len(s.signed) {
+			body = s.event.set(s.next)
+		} else if s.next == len(s.signed) {
 			stop.Store(true)
 			return nil
 		} else {
-			body = s.signed[n]
+			body = s.signed[s.next]
 		}
 		copy(s.request[s.body:], body)
 		at := time.Now()
 		if _, err := conn.Write(s.request); err != nil {
 			return err
 		}
-		if err := acknowledged(in); err != nil {
+		err := acknowledged(in)
+		if s.patient && (stop.Load() || errors.Is(err, os.ErrDeadlineExceeded)) {
+			return nil
+		}
+		if s.patient && errors.Is(err, errBusy) {
+			if s.refused++; i > 0 {
+				continue
+			}
+			if err := begin(conn); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
 			return err
+		}
+		if s.next++; i == 0 && s.signed == nil {
+			if err := begin(conn); err != nil {
+				return err
+			}
+			continue
 		}
 		s.latencies = append(s.latencies, time.Since(at))
 	}
 	return nil
 }
+
+// errBusy is a refusal that says when to come again.
+var errBusy = errors.New("busy")
 
 // acknowledged reads an answer. One of status 200 without a body is read
 // without parsing it all; of any other the text is the error.
@@ -215,6 +281,9 @@ func acknowledged(in *bufio.Reader) error {
 			return err
 		}
 		text, _ := io.ReadAll(res.Body)
+		if again := res.StatusCode == http.StatusServiceUnavailable || res.StatusCode == http.StatusTooManyRequests; again && res.Header.Get("Retry-After") != "" {
+			return errBusy
+		}
 		return fmt.Errorf("%s: %s", res.Status, text)
 	}
 	empty := false

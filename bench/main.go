@@ -135,7 +135,10 @@ func loads(dir string, s settings) []load {
 	signed := func(ctx context.Context, n int, d time.Duration) (figure, error) {
 		return throughDoor(ctx, fresh(fmt.Sprint("signed", n)), n, d, true, func() (func(), error) { return profile("", "", n) })
 	}
-	return append(list, load{"door, signature per event", 32, signed}, load{"door, signature per event", 256, signed})
+	return append(list, load{"door, signature per event", 32, signed}, load{"door, signature per event", 256, signed},
+		load{"door at ten times its load", tenfold, func(ctx context.Context, _ int, d time.Duration) (figure, error) {
+			return overload(ctx, fresh("overload"), d, func() (func(), error) { return profile(s.profile, "overload", tenfold) })
+		}})
 }
 
 // profile records where the CPU time of this process goes.

@@ -25,6 +25,9 @@ type figure struct {
 	LoadCPU float64
 	Bytes   int
 	Note    string
+
+	Refusals float64 // per second
+	turns    int
 }
 
 // record is a figure in results.jsonl, in the form that all programs of bench

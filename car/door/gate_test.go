@@ -100,7 +100,7 @@ func TestRefusalsLeaveAtAPace(t *testing.T) {
 			}
 			return float64(left) / time.Since(began).Seconds()
 		}
-		if one := pace(1); one < 500 {
+		if one := pace(1); one < 400 {
 			t.Errorf("a single sender is refused %.0f times a second", one)
 		}
 		for _, senders := range []int{10, 300, 3000} {
@@ -117,7 +117,7 @@ func TestRefusalsLeaveAtAPace(t *testing.T) {
 		}
 		synctest.Wait()
 		g.Hold(t.Context())
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("one of 50,000 waits for %s", took)
 		}
 		var none *door.Gate

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -44,6 +45,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, proof func(*http.Re
 			status = statusOf(err)
 		}
 		reply(w, status, body)
+	case err == errCrowded:
+		d.Gate.Hold(r.Context())
+		crowded.write(w)
 	case err != nil:
 		d.Gate.Hold(r.Context())
 		refuse(w, err)
@@ -110,6 +114,10 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request, proof func(*http.
 	if m.form, err = FormOf(r.Header.Get("Content-Type")); err != nil {
 		return m, err
 	}
+	claims := r.Header.Get("Authorization") != ""
+	if err := d.turnAway(w, r, claims); err != nil { // before anything is looked at that costs more
+		return m, err
+	}
 	if m.from, err = proof(r); err != nil {
 		return m, err
 	}
@@ -117,11 +125,10 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request, proof func(*http.
 	if m.backfill = strings.EqualFold(r.Header.Get(BackfillHeader), "true"); m.backfill && !proven {
 		return m, sayso.Fail(sayso.Denied, op, "the back-fill lane is open to signed-in devices only: send the device's token as a bearer")
 	}
-	if err := d.Gate.Crowded(proven); err != nil {
-		if r.ContentLength < 0 || r.ContentLength > small {
-			w.Header().Set("Connection", "close") // net/http would read the rest first
+	if proven != claims {
+		if err := d.turnAway(w, r, proven); err != nil {
+			return m, err
 		}
-		return m, err
 	}
 	if !m.device.IsZero() && m.form == One { // who sends too much takes nobody's place
 		if err := d.Rates.take(m.device, 1, d.Clock.Now()); err != nil {
@@ -143,6 +150,15 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request, proof func(*http.
 	}
 	m.release = func() { more(); release() }
 	return m, nil
+}
+
+// turnAway says whether a message is one too many.
+func (d *Door) turnAway(w http.ResponseWriter, r *http.Request, proven bool) error {
+	err := d.Gate.Crowded(proven)
+	if err != nil && (r.ContentLength < 0 || r.ContentLength > small) {
+		w.Header().Set("Connection", "close") // net/http would read the rest first
+	}
+	return err
 }
 
 // bearer reads who signed in, if anybody did.
@@ -262,6 +278,46 @@ func refuse(w http.ResponseWriter, err error) {
 	retryAfter(w, err)
 	status := statusOf(err)
 	reply(w, status, Refusal{Code: status, Message: sayso.MessageOf(err)})
+}
+
+// written is a refusal that is the same each time, written once.
+type written struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+var crowded = func() (a written) {
+	var w recorded
+	refuse(&w, errCrowded)
+	return written(w)
+}()
+
+// write answers with it. The values of the header are shared by all answers.
+func (a *written) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), a.header)
+	w.WriteHeader(a.status)
+	w.Write(a.body)
+}
+
+// recorded is an answer on its way to be one of those.
+type recorded written
+
+// Header is that of the answer.
+func (r *recorded) Header() http.Header {
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	return r.header
+}
+
+// WriteHeader takes the status.
+func (r *recorded) WriteHeader(status int) { r.status = status }
+
+// Write takes the body.
+func (r *recorded) Write(p []byte) (int, error) {
+	r.body = append(r.body, p...)
+	return len(p), nil
 }
 
 // AsLimited finds the [*Limited] in an error.

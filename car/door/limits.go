@@ -104,26 +104,28 @@ type Gate struct {
 	held               atomic.Int64 // refusals that have not left yet
 }
 
-// places are how many messages may be under way, and how many may wait for that.
+// places are how many messages may be under way, and how many may wait for that:
+// as many as get a slot in time at the pace of the moment, so that nobody's message
+// is read who waits in vain.
 type places struct {
 	slots   chan struct{}
-	room    int64
+	room    atomic.Int64
 	waiting atomic.Int64
 }
 
 // patience is how long a message waits for a slot before it is turned away.
 const patience = 100 * time.Millisecond
 
-// roomFactor is how many times as many messages may wait as have a slot. More
-// would wait in vain.
+// roomFactor is how many times as many messages may wait as have a slot, at most;
+// and at least one for so many slots.
 const roomFactor = 4
 
 // Refusals leave at a bounded pace, however many senders there are and however
 // soon they come again, so that being refused is never what the machine is
 // busy with.
 const (
-	refusalsPerSecond = 1000
-	maxHold           = 2 * time.Second
+	refusalsPerSecond = 500
+	maxHold           = 5 * time.Second
 )
 
 // small is the size up to which a message takes nothing of the memory that the
@@ -136,7 +138,8 @@ const small = 64 << 10
 func NewGate(messages int, largeBytes int64) *Gate {
 	g := &Gate{large: largeBytes}
 	for p, n := range map[*places]int{&g.devices: messages, &g.strangers: max(1, messages/4)} {
-		p.slots, p.room = make(chan struct{}, n), roomFactor*int64(n)
+		p.slots = make(chan struct{}, n)
+		p.room.Store(roomFactor * int64(n))
 	}
 	return g
 }
@@ -159,7 +162,7 @@ func (g *Gate) Crowded(proven bool) error {
 	if g == nil {
 		return nil
 	}
-	if p := g.of(proven); p.waiting.Load() < p.room {
+	if p := g.of(proven); p.waiting.Load() < p.room.Load() {
 		return nil
 	}
 	g.refused.Add(1)
@@ -182,16 +185,38 @@ func (g *Gate) Enter(ctx context.Context, proven bool) (leave func(), err error)
 	}
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	timer := timers.Get().(*time.Timer)
+	timer.Reset(patience)
+	defer func() {
+		timer.Stop() // nothing comes from it any more
+		timers.Put(timer)
+	}()
 	select {
 	case p.slots <- struct{}{}:
+		p.served()
 		return p.leave, nil
 	case <-ctx.Done():
 		return nil, &sayso.Error{Op: op, Fault: sayso.Cancelled, Message: "the request was cancelled", Err: ctx.Err()}
 	case <-timer.C:
+		p.late()
 		g.refused.Add(1)
 		return nil, errCrowded
+	}
+}
+
+var timers = sync.Pool{New: func() any { return time.NewTimer(time.Hour) }}
+
+// served makes a little more room, since one who waited had a slot in time.
+func (p *places) served() {
+	if p.room.Load() < roomFactor*int64(cap(p.slots)) {
+		p.room.Add(1)
+	}
+}
+
+// late takes room away, since one waited in vain.
+func (p *places) late() {
+	if now := p.room.Load(); now > max(1, int64(cap(p.slots))/roomFactor) {
+		p.room.CompareAndSwap(now, now-(now+63)/64)
 	}
 }
 

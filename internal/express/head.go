@@ -59,13 +59,16 @@ func (b *buffer) Read(p []byte) (int, error) {
 }
 
 func (b *buffer) discard(n int) error {
-	have := min(n, len(b.bytes()))
-	b.skip(have)
-	if n -= have; n == 0 {
-		return nil
+	for {
+		have := min(n, len(b.bytes()))
+		b.skip(have)
+		if n -= have; n == 0 {
+			return nil
+		}
+		if err := b.fill(); err != nil { // what comes behind stays
+			return err
+		}
 	}
-	_, err := io.CopyN(io.Discard, b.from, int64(n))
-	return err
 }
 
 // head is the head of a request. Devices send the same one over and over, which

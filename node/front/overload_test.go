@@ -116,12 +116,13 @@ func (h *herd) overHTTPEvery(pause time.Duration) each {
 }
 
 func (h *herd) http(i int, t *tally, ready func(bool) *atomic.Bool, pause time.Duration) {
-	k := i % len(h.devices)
-	c := h.call(h.tokens[k])
+	c := h.call(h.tokens[i%len(h.tokens)])
 	defer c.close()
 	stop := ready(c.post(h.event()) != 0) // the first message of a connection costs more than all later ones
 	var waits []time.Duration
-	for ; !stop.Load(); time.Sleep(pause) {
+	for n := i; !stop.Load(); time.Sleep(pause) {
+		n += 32 // every load is of all devices, or the larger would also be of more vehicles
+		c.head = headOf(h.tokens[n%len(h.tokens)])
 		body := h.event()
 		at := time.Now()
 		switch status := c.post(body); status {
@@ -150,16 +151,21 @@ type caller struct {
 
 // call connects with a token, or without.
 func (h *herd) call(token string) *caller {
-	c := &caller{head: "POST " + door.Path + " HTTP/1.1\r\nHost: x\r\n"}
-	if token != "" {
-		c.head += "Authorization: Bearer " + token + "\r\n"
-	}
+	c := &caller{head: headOf(token)}
 	var err error
 	if c.conn, err = net.Dial("tcp", h.w.server.Listener.Addr().String()); err != nil {
 		return &caller{}
 	}
 	c.in = bufio.NewReader(c.conn)
 	return c
+}
+
+func headOf(token string) string {
+	const first = "POST " + door.Path + " HTTP/1.1\r\nHost: x\r\n"
+	if token == "" {
+		return first
+	}
+	return first + "Authorization: Bearer " + token + "\r\n"
 }
 
 func (c *caller) close() {
