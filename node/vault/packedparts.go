@@ -47,20 +47,28 @@ func (h *packedParts) open(ctx context.Context, r *Reader, own owner, bucket uin
 		return err
 	}
 	for _, c := range w.chunks {
-		if c.flags&chunkBare != 0 {
-			h.bare = append(h.bare, chunkSpan{c.tag, c.low, c.high})
-			continue
-		}
-		if err := w.ready(ctx, c); err != nil {
+		if err := h.add(ctx, w, c); err != nil {
 			return err
 		}
-		seqs, err := c.sequences()
-		if err != nil {
-			return err
-		}
-		for i, seq := range seqs {
-			h.parts[packedPart{c.tag, hourOf(sayso.Instant(c.times[i])), uint64(seq)}] = struct{}{}
-		}
+	}
+	return nil
+}
+
+// add takes the rows of a chunk in, also those whose values have gone.
+func (h *packedParts) add(ctx context.Context, w *walker, c *chunk) error {
+	if c.flags&chunkBare != 0 {
+		h.bare = append(h.bare, chunkSpan{c.tag, c.low, c.high})
+		return nil
+	}
+	if err := w.ready(ctx, c); err != nil {
+		return err
+	}
+	seqs, err := c.sequences()
+	if err != nil {
+		return err
+	}
+	for i, seq := range seqs {
+		h.parts[packedPart{c.tag, hourOf(sayso.Instant(c.times[i])), uint64(seq)}] = struct{}{}
 	}
 	return nil
 }

@@ -239,6 +239,7 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		cfg := config(t, fs)
 		cfg.SegmentBytes = 8 << 10
+		w := &world{t: rt}
 		if rapid.Bool().Draw(rt, "packs by itself") {
 			cfg.PackBytes, cfg.PackEvery = rapid.IntRange(1, 400).Draw(rt, "pack bytes"), time.Millisecond
 		}
@@ -248,9 +249,20 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 		if rapid.Bool().Draw(rt, "by column") {
 			cfg.Chunk.Columns = 1
 		}
+		now := clock.NewManual(start.Time())
+		if cfg.Clock = now; rapid.Bool().Draw(rt, "retention") {
+			cfg.Retain = w.policy(rt)
+		}
 		v := open(t, cfg)
-		n := naive.New(clock.NewManual(start.Time()))
-		w := &world{t: rt}
+		n := naive.New(now)
+		// pack packs all and lets go what the policy says, which a power cut may have
+		// brought back.
+		pack := func(rt *rapid.T) {
+			if err := v.Pack(ctx); err != nil {
+				rt.Fatal(err)
+			}
+			n.Retain(cfg.Retain)
+		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"commit": func(rt *rapid.T) {
 				w.t = rt
@@ -296,11 +308,13 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 				if v, err = vault.Open(cfg); err != nil {
 					rt.Fatal(err)
 				}
-			},
-			"pack": func(rt *rapid.T) {
-				if err := v.Pack(ctx); err != nil {
-					rt.Fatal(err)
+				if cfg.Retain.Readings != nil {
+					pack(rt)
 				}
+			},
+			"pack": pack,
+			"time passes": func(rt *rapid.T) {
+				now.Advance(time.Duration(rapid.IntRange(1, 30).Draw(rt, "hours")) * time.Hour)
 			},
 			"ask": func(rt *rapid.T) {
 				w.t = rt
@@ -308,8 +322,37 @@ func TestVaultIsTheNaiveVault(t *testing.T) {
 				compare(rt, q.ask(rt, v), q.ask(rt, n))
 			},
 		})
+		whole(rt, v)
 		if err := v.Close(); err != nil {
 			rt.Fatal(err)
 		}
 	})
+}
+
+// whole fails if a verification or the comparison of what is derived finds
+// something in a store that nobody has damaged.
+func whole(rt *rapid.T, v *vault.Vault) {
+	verified, err := v.Verify(context.Background(), 0, nil)
+	if err != nil || verified.Faults > 0 {
+		rt.Fatalf("verified: %v, %v", verified.Findings, err)
+	}
+	silent := func(*vault.Stored) ([]sayso.Reading, []sayso.Event, bool) { return nil, nil, false }
+	rebuilt, err := v.Rebuild(context.Background(), silent, false, nil)
+	if err != nil || rebuilt.Faults > 0 {
+		rt.Fatalf("derived: %+v, %v", rebuilt, err)
+	}
+}
+
+// policy lets readings of some signals go, and messages, each after some hours.
+// Hours as such are in tests of their own: the oracle has none.
+func (w *world) policy(t *rapid.T) vault.Policy {
+	var raw [9]time.Duration
+	for i := range raw {
+		raw[i] = time.Duration(rapid.IntRange(0, 40).Draw(t, "raw hours")) * time.Hour
+	}
+	messages := time.Duration(rapid.IntRange(0, 60).Draw(t, "hours of messages")) * time.Hour
+	return vault.Policy{
+		Readings: func(_ uint64, s sayso.SignalID) vault.Retention { return vault.Retention{Raw: raw[s], Hourly: 1} },
+		Messages: func(uint64) time.Duration { return messages },
+	}
 }

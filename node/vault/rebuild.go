@@ -246,8 +246,8 @@ func (b *rebuilding) without(c *commit, values []place, again *decodedAgain) err
 				return err
 			}
 			if there {
-				count += len(rows)
-				same = same && slices.Equal(rows, again.hour(p.hour, p.epoch))
+				n, fine := b.sameHour(p, rows, again)
+				count, same = count+n, same && fine
 				continue
 			}
 		case kindEvent:
@@ -280,6 +280,24 @@ func (b *rebuilding) without(c *commit, values []place, again *decodedAgain) err
 		b.out.Otherwise++
 	}
 	return nil
+}
+
+// sameHour compares the readings of an hour with what the cloud event gives today,
+// and says how many of these they stand for. Some may have gone with time.
+func (b *rebuilding) sameHour(p *place, rows []sayso.Reading, again *decodedAgain) (n int, same bool) {
+	if again == nil {
+		return 0, false
+	}
+	today := again.hour(p.hour, p.epoch)
+	if startOf(p.hour) >= b.went.values {
+		return len(rows), slices.Equal(rows, today)
+	}
+	for i := range rows {
+		if !slices.Contains(today, rows[i]) {
+			return 0, false
+		}
+	}
+	return len(today), true
 }
 
 func sameEvent(a, b *sayso.Event) bool {
@@ -324,7 +342,7 @@ func (b *rebuilding) readings(p *place) (rows []sayso.Reading, there bool, err e
 		return nil, false, err
 	}
 	rows = o.readings(p)
-	return rows, len(rows) > 0, nil
+	return rows, len(rows) > 0 || o.parts.has(p), nil
 }
 
 // event gives the event of a part.
@@ -374,6 +392,7 @@ type openBucket struct {
 	own    owner
 	number uint32
 	tags   map[uint32][]Row // ascending by sequence
+	parts  packedParts      // also of those whose values have gone
 }
 
 // readings gives what a commit has brought for an hour.
@@ -401,12 +420,16 @@ func (b *rebuilding) bucket(number uint32) (*openBucket, error) {
 		}
 	}
 	o := &openBucket{own: b.own, number: number, tags: make(map[uint32][]Row)}
+	o.parts.parts = make(map[packedPart]struct{})
 	if len(b.buckets) >= 4 {
 		b.buckets = slices.Delete(b.buckets, 0, 1)
 	}
 	b.buckets = append(b.buckets, o)
 	err := b.chunks(b.own, number, func(w *walker, c *chunk) error {
 		t, err := w.table(b.ctx, c)
+		if err == nil {
+			err = o.parts.add(b.ctx, w, c)
+		}
 		if err == nil {
 			o.tags[c.tag] = t.appendRows(o.tags[c.tag])
 		}

@@ -252,7 +252,7 @@ func (d *rederiving) served(key []byte) (l lately, there bool, err error) {
 // mayKeep says whether the reading of a latest value may have gone with time.
 func (d *rederiving) mayKeep(r *Row) bool {
 	last, some := d.gone[signalSource{r.Signal, r.Source}]
-	return r.Time < d.went.readings || some && r.Time <= last
+	return r.Time < d.went.values || some && r.Time <= last
 }
 
 // tell tells of latest values that differ.

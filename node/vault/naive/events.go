@@ -139,6 +139,7 @@ func (n *Vault) Erase(_ context.Context, vehicle uint64, epoch uint32) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.seq++
+	maps.DeleteFunc(n.last, func(of lastOf, _ vault.Row) bool { return of.vehicle == vehicle && of.epoch == epoch })
 	for _, k := range n.kept {
 		if k.vehicle != vehicle {
 			continue

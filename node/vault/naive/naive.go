@@ -26,7 +26,16 @@ type Vault struct {
 	mu    sync.Mutex
 	kept  []*kept
 	byKey map[string]*kept
+	last  map[lastOf]vault.Row // latest values, which stay when their readings go
 	seq   uint64
+}
+
+// lastOf is what a latest value is of.
+type lastOf struct {
+	vehicle uint64
+	epoch   uint32
+	signal  sayso.SignalID
+	source  sayso.Address
 }
 
 // kept is a deposit, less what was erased of it.
@@ -47,7 +56,9 @@ type kept struct {
 var _ vault.Engine = (*Vault)(nil)
 
 // New makes an empty vault.
-func New(c clock.Clock) *Vault { return &Vault{clock: c, byKey: make(map[string]*kept)} }
+func New(c clock.Clock) *Vault {
+	return &Vault{clock: c, byKey: make(map[string]*kept), last: make(map[lastOf]vault.Row)}
+}
 
 // Commit keeps a copy of a deposit.
 func (n *Vault) Commit(_ context.Context, d *vault.Deposit) (vault.Kept, error) {
@@ -72,6 +83,12 @@ func (n *Vault) Commit(_ context.Context, d *vault.Deposit) (vault.Kept, error) 
 	}
 	n.kept = append(n.kept, k)
 	n.byKey[key] = k
+	for _, r := range k.readings {
+		of := lastOf{k.vehicle, r.Epoch, r.Signal, k.source}
+		if had, ok := n.last[of]; !nowhere(r.Value) && (!ok || r.Time > had.Time) {
+			n.last[of] = vault.Row{Signal: r.Signal, Time: r.Time, Source: k.source, Seq: k.seq, Value: r.Value}
+		}
+	}
 	return vault.Kept{Seq: k.seq}, nil
 }
 
@@ -121,17 +138,20 @@ func nowhere(v sayso.Value) bool {
 	return v.Kind == sayso.Position && v.Location.Latitude == 0 && v.Location.Longitude == 0
 }
 
-// Latest looks at every row.
+// Latest looks at every latest value there is. Of equal ones that of the lowest
+// sequence counts, of one sequence that of the lowest epoch.
 func (n *Vault) Latest(_ context.Context, v vault.View, signals []sayso.SignalID) ([]vault.Row, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	best := make(map[sayso.SignalID]vault.Row)
-	for _, r := range n.rows(v) {
-		if nowhere(r.Value) || signals != nil && !slices.Contains(signals, r.Signal) {
-			continue
-		}
-		if b, ok := best[r.Signal]; !ok || r.Time > b.Time {
-			best[r.Signal] = r
+	for _, epoch := range slices.Sorted(slices.Values(v.Epochs)) {
+		for of, r := range n.last {
+			if of.vehicle != v.Vehicle || of.epoch != epoch || !sees(v, epoch, of.source) || signals != nil && !slices.Contains(signals, r.Signal) {
+				continue
+			}
+			if b, ok := best[r.Signal]; !ok || r.Time > b.Time || r.Time == b.Time && r.Seq < b.Seq {
+				best[r.Signal] = r
+			}
 		}
 	}
 	var out []vault.Row
