@@ -122,31 +122,78 @@ func (b *bucketing) numbers() []float64 {
 // follow each other the first is asked about.
 func (b *bucketing) filtered(col int) {
 	c := &b.cols[col]
-	var last float64
-	asked, keeps := false, false
-	numbers := b.numbers()
+	judge := judge{keep: c.Keep, scale: b.have.scale}
 	for _, sp := range b.parts {
-		kept := b.kept[:0]
-		st := stat{}
-		for _, f := range numbers[sp.low:sp.high] {
-			if !asked || f != last {
-				last, asked, keeps = f, true, c.Keep(sayso.NumberValue(f))
-			}
-			switch {
-			case !keeps:
-			case c.Agg == Count:
-				st.n++
-			default:
-				kept = append(kept, f)
-			}
-		}
-		if b.kept = kept; len(kept) > 0 {
-			st = statOf(kept)
+		var st stat
+		if b.have.whole {
+			st = judge.whole(b.have.r.whole[sp.low:sp.high], c.Agg, &b.kept)
+		} else {
+			st = judge.plain(b.have.r.numbers[sp.low:sp.high], c.Agg, &b.kept)
 		}
 		if st.n > 0 {
 			b.cell(sp.interval, col).merge(c.Agg, &st)
 		}
 	}
+}
+
+// judge asks a filter about numbers, and remembers the last answer.
+type judge struct {
+	keep  func(sayso.Value) bool
+	scale float64
+	asked bool
+	last  float64
+	lastM int64
+	keeps bool
+}
+
+func (j *judge) ask(f float64) {
+	j.asked, j.last, j.keeps = true, f, j.keep(sayso.NumberValue(f))
+}
+
+// whole sums up those of some numbers, given as whole ones, that are kept. A
+// count needs no room for them.
+func (j *judge) whole(ms []int64, a Agg, room *[]float64) (st stat) {
+	kept := (*room)[:0]
+	for _, m := range ms {
+		if !j.asked || m != j.lastM {
+			j.ask(float64(m) / j.scale)
+			j.lastM = m
+		}
+		switch {
+		case !j.keeps:
+		case a == Count:
+			st.n++
+		default:
+			kept = append(kept, j.last)
+		}
+	}
+	return sumUp(st, kept, room)
+}
+
+// plain is whole for numbers as they are.
+func (j *judge) plain(numbers []float64, a Agg, room *[]float64) (st stat) {
+	kept := (*room)[:0]
+	for _, f := range numbers {
+		if !j.asked || f != j.last {
+			j.ask(f)
+		}
+		switch {
+		case !j.keeps:
+		case a == Count:
+			st.n++
+		default:
+			kept = append(kept, f)
+		}
+	}
+	return sumUp(st, kept, room)
+}
+
+// sumUp gives the sums of what was kept, or the count.
+func sumUp(st stat, kept []float64, room *[]float64) stat {
+	if *room = kept; len(kept) > 0 {
+		return statOf(kept)
+	}
+	return st
 }
 
 // each takes in the numbers at hand one by one.

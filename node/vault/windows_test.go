@@ -66,7 +66,7 @@ func TestWindowsOfChunks(t *testing.T) {
 		cols = append(cols, vault.Column{Signal: s, Agg: vault.Count, Keep: keep}, vault.Column{Signal: s, Agg: vault.Last, Keep: keep})
 	}
 	cols = append(cols, vault.Column{Signal: 7, Agg: vault.Top}, vault.Column{Signal: 7, Agg: vault.Count})
-	for range 150 {
+	for range 60 {
 		from := start + sayso.Instant(rng.IntN(7*3600))*second - hour/2
 		to := from + sayso.Instant(1+rng.IntN([]int{20, 900, 9 * 3600}[rng.IntN(3)]))*second
 		interval := []sayso.Instant{10 * second, 60 * second, 600 * second, 1000 * second, hour, 5 * hour}[rng.IntN(6)]
