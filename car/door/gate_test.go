@@ -162,3 +162,71 @@ func TestForgedMessagesAreHeld(t *testing.T) {
 		t.Errorf("%d under way, %d kept", now, len(s.kept))
 	}
 }
+
+// How many may wait follows the pace: where places are given too slowly, the next
+// are turned away at once instead of in vain; and more may wait when they are given
+// in time again.
+func TestTheRoomFollowsThePace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := door.NewGate(8, 1)
+		wait := func(n int) (late int) {
+			failed := make(chan bool, n)
+			for range n {
+				go func() {
+					leave, err := g.Enter(t.Context(), true)
+					if err == nil {
+						leave()
+					}
+					failed <- err != nil
+				}()
+			}
+			synctest.Wait()
+			if g.Crowded(true) != nil {
+				late = -1 << 20 // the next would be turned away
+			}
+			for range n {
+				if <-failed {
+					late++
+				}
+			}
+			return late
+		}
+		var leave [8]func()
+		for i := range leave {
+			leave[i], _ = g.Enter(t.Context(), true)
+		}
+		if late := wait(31); late != 31 {
+			t.Errorf("%d of 31 wait in vain while nobody leaves", late)
+		}
+		if late := wait(8); late >= 0 {
+			t.Error("as many may wait as before although nobody gets a place")
+		}
+		for range 3 {
+			for _, l := range leave {
+				l()
+			}
+			for i := range leave {
+				leave[i], _ = g.Enter(t.Context(), true)
+			}
+			for range 40 { // one after the other waits, and gets a place
+				go func() {
+					l, err := g.Enter(t.Context(), true)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					leave[0] = l
+				}()
+				synctest.Wait()
+				leave[0]()
+				synctest.Wait()
+			}
+		}
+		if late := wait(20); late < 0 {
+			t.Error("the room does not grow again")
+		}
+		for _, l := range leave {
+			l()
+		}
+	})
+}

@@ -15,7 +15,8 @@ import (
 )
 
 // Deposit is what one accepted message brings: kept whole or not at all. It
-// must not be changed once handed to Commit, not even after an error.
+// must not be changed once handed to Commit, not even after an error; only the
+// bytes of its envelope are free again when Commit, or Begin, has answered.
 type Deposit struct {
 	Vehicle  uint64
 	Epoch    uint32 // of the envelope
@@ -200,8 +201,8 @@ func ClassOf(eventType string) Class {
 // stops when yield answers false. Errors are of package sayso: Cancelled when
 // ctx ends, Internal when stored bytes cannot be read.
 type Engine interface {
-	// Commit keeps a deposit and returns when it is on stable storage and
-	// every read sees it. The key of a deposit is its source, subject and id.
+	// Commit keeps a deposit and returns when it is on stable storage; every
+	// read that begins afterwards sees it. The key of a deposit is its source, subject and id.
 	// Errors: Conflict (the key is there with another body), Busy (not done in
 	// time; it may or may not be kept, sending again is safe), Full, Invalid,
 	// TooLarge.

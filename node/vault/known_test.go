@@ -86,3 +86,41 @@ func sendAll(t *testing.T, v *Vault, list []*Deposit) []result {
 	}
 	return results
 }
+
+// Whether a key is in no table yet, in both places or in the tables alone, what is
+// sent again is known; and what the tables have is not held in memory for ever.
+func TestKnownBeforeAndBehindTheTables(t *testing.T) {
+	v := testOpen(t, testConfig(t, vfs.NewMem()))
+	kept := map[int]uint64{}
+	for round := range 4 {
+		list := make([]*Deposit, 100)
+		for i := range list {
+			list[i] = deposit(uint64(i%7), fmt.Sprint("m", 100*round+i), minInstant)
+		}
+		for i, r := range sendAll(t, v, list) {
+			if kept[100*round+i] = r.Seq; r.err != nil || r.Duplicate {
+				t.Fatalf("%+v", r)
+			}
+		}
+		for n, seq := range kept { // the first hundreds are in tables by now
+			r, err := v.Commit(t.Context(), deposit(uint64(n%100%7), fmt.Sprint("m", n), minInstant))
+			if err != nil || !r.Duplicate || r.Seq != seq {
+				t.Fatalf("round %d, message %d: %+v, %v, want the duplicate of %d", round, n, r, err, seq)
+			}
+		}
+		if err := v.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "keys that the tables have to leave the memory", func() bool {
+		v.recent.mu.Lock()
+		defer v.recent.mu.Unlock()
+		return len(v.recent.now)+len(v.recent.then) == 0
+	})
+	if r, err := v.Commit(t.Context(), deposit(1, "m1", minInstant)); err != nil || !r.Duplicate {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,8 +1,10 @@
 package message
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -139,5 +141,23 @@ func TestKept(t *testing.T) {
 	b.Kept(true, true, true)
 	if got := b.Message().Types; !slices.Equal(got, []string{sayso.TypeFingerprint, sayso.TypeStatus, sayso.TypeEvents}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// Readings are sorted as a stable sort of whole readings would, however many.
+func TestSortReadings(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 200 {
+		list := make([]sayso.Reading, n)
+		for i := range list {
+			list[i] = sayso.Reading{Time: sayso.Instant(r.IntN(1 + n/3)), Signal: sayso.SignalID(r.IntN(5)), Value: sayso.NumberValue(float64(i))}
+		}
+		want := slices.Clone(list)
+		slices.SortStableFunc(want, func(x, y sayso.Reading) int {
+			return cmp.Or(cmp.Compare(x.Time, y.Time), cmp.Compare(x.Signal, y.Signal))
+		})
+		if sortReadings(list); !slices.Equal(list, want) {
+			t.Fatalf("%d readings: got %v, want %v", n, list, want)
+		}
 	}
 }
