@@ -18,7 +18,7 @@ func (r *Reader) Latest(ctx context.Context, view View, signals []sayso.SignalID
 // workers are done at about the same time, where there are few.
 const (
 	acrossBatch = 16
-	acrossTurns = 4 // of each worker, at least
+	acrossTurns = 2 // of each worker, at least
 )
 
 // Across asks about many views on all cores and hands the answers over in the
