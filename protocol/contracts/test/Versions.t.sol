@@ -228,6 +228,14 @@ contract VersionsTest is Base {
         }
     }
 
+    function test_never_comesBackAsNever() public {
+        vm.prank(alice);
+        grants.setPermissions(_asset, _id, bob, ALL_EIGHT, type(uint256).max, CID);
+        checkRecord(grants.currentPermissionRecord(_asset, _id, bob), ALL_EIGHT, type(uint256).max, 0, CID);
+        vm.warp(type(uint48).max);
+        vm.assertTrue(grants.hasPermission(_asset, _id, bob, 1), "in force");
+    }
+
     // ---------------------------------------------------------------- counts and approvals
 
     function test_balances_ofAllKindsAreCountedApart() public {
