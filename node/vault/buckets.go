@@ -20,7 +20,7 @@ func (v *Vault) Buckets(ctx context.Context, view View, cols []Column, from, to,
 		}
 		return g.out, nil
 	}
-	err = v.read(ctx, opBuckets, func(r *Reader) error {
+	err = v.readOf(ctx, opBuckets, view, func(r *Reader) error {
 		out, err = r.Buckets(ctx, view, cols, from, to, interval)
 		return err
 	})
@@ -56,7 +56,7 @@ func (v *Vault) EachBucket(ctx context.Context, view View, cols []Column, from, 
 	if list := piecesOf(cols, from, to, interval); len(list) > 1 {
 		return v.eachOfPieces(ctx, view, cols, list, interval, yield)
 	}
-	return v.read(ctx, opBuckets, func(r *Reader) error { return r.EachBucket(ctx, view, cols, from, to, interval, yield) })
+	return v.readOf(ctx, opBuckets, view, func(r *Reader) error { return r.EachBucket(ctx, view, cols, from, to, interval, yield) })
 }
 
 // A long window is asked in pieces, on all cores, if that needs values and not

@@ -13,7 +13,7 @@ const opFrames = "vault.Frames"
 
 // Frames gives numbers as columns, see [Engine].
 func (v *Vault) Frames(ctx context.Context, view View, signals []sayso.SignalID, from, to sayso.Instant, yield func(*Frame) bool) error {
-	return v.read(ctx, opFrames, func(r *Reader) error { return r.Frames(ctx, view, signals, from, to, yield) })
+	return v.readOf(ctx, opFrames, view, func(r *Reader) error { return r.Frames(ctx, view, signals, from, to, yield) })
 }
 
 // Frames is [Vault.Frames].

@@ -27,7 +27,7 @@ func Open(cfg Config) (*Vault, error) {
 	v := &Vault{
 		cfg: cfg, latest: newLRU[owner, lately](cfg.LatestEntries),
 		wake: make(chan struct{}, 1), groups: make(chan groupOut, groupsAhead), hurries: make(chan struct{}, 1),
-		inflight: make(map[[16]byte]*pending), purges: make(chan owner, 256), packed: make(chan struct{}),
+		inflight: make(map[[16]byte]*pending), behind: behind{last: make(map[uint64]uint64)}, purges: make(chan owner, 256), packed: make(chan struct{}),
 		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), leaving: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
 	v.latest.heavy = lately.weight

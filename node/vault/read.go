@@ -12,7 +12,7 @@ import (
 // Latest gives one row per signal, see [Engine].
 func (v *Vault) Latest(ctx context.Context, view View, signals []sayso.SignalID) ([]Row, error) {
 	const op = "vault.Latest"
-	if err := v.enterCall(ctx, op); err != nil {
+	if err := v.enterView(ctx, op, view.Vehicle); err != nil {
 		return nil, err
 	}
 	defer v.leaveCall()
@@ -63,7 +63,7 @@ func unreadable(op string, err error) error {
 
 // Scan gives rows ascending by time and signal, see [Engine].
 func (v *Vault) Scan(ctx context.Context, view View, signals []sayso.SignalID, from, to sayso.Instant, yield func(Row) bool) error {
-	return v.read(ctx, opScan, func(r *Reader) error { return r.Scan(ctx, view, signals, from, to, yield) })
+	return v.readOf(ctx, opScan, view, func(r *Reader) error { return r.Scan(ctx, view, signals, from, to, yield) })
 }
 
 const opScan = "vault.Scan"

@@ -96,6 +96,18 @@ func (v *Vault) read(ctx context.Context, op string, f func(*Reader) error) erro
 	if err := v.enterCall(ctx, op); err != nil {
 		return err
 	}
+	return v.entered(f)
+}
+
+// readOf is read for what reads of one vehicle.
+func (v *Vault) readOf(ctx context.Context, op string, view View, f func(*Reader) error) error {
+	if err := v.enterView(ctx, op, view.Vehicle); err != nil {
+		return err
+	}
+	return v.entered(f)
+}
+
+func (v *Vault) entered(f func(*Reader) error) error {
 	defer v.leaveCall()
 	r := v.reader()
 	return errors.Join(f(r), r.close())

@@ -2,13 +2,14 @@ package vault
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
 // An acknowledgement needs the log alone. The rows follow: what was kept goes in
 // together with what is kept within a moment, since a large batch costs less per
 // record than many small ones, and of the latest values of a vehicle only the
-// last are written. Whoever reads in between has the moment end, and waits. What is
+// last are written. Whoever reads of it in between has the moment end, and waits. What is
 // acknowledged only when it is in the rows has it end as well: erasures, and all
 // that comes while the rows cannot be written in time.
 const (
@@ -51,6 +52,41 @@ func (v *Vault) see(ctx context.Context, op string, seq uint64) error {
 		}
 	}
 	return nil
+}
+
+// behind are the vehicles of which something is kept that is not in the rows yet,
+// with the last sequence of each. What reads of one vehicle waits for that alone:
+// of many vehicles hardly any is among them.
+type behind struct {
+	sync.Mutex
+	last map[uint64]uint64
+}
+
+// add notes what is kept, before it is acknowledged.
+func (b *behind) add(list []*pending) {
+	b.Lock()
+	defer b.Unlock()
+	for _, p := range list {
+		b.last[p.owner.vehicle] = p.seq
+	}
+}
+
+// remove notes that it is in the rows.
+func (b *behind) remove(list []*pending) {
+	b.Lock()
+	defer b.Unlock()
+	for _, p := range list {
+		if b.last[p.owner.vehicle] == p.seq {
+			delete(b.last, p.owner.vehicle)
+		}
+	}
+}
+
+// of is the sequence up to which the rows must be for a vehicle, 0 where they are.
+func (b *behind) of(vehicle uint64) uint64 {
+	b.Lock()
+	defer b.Unlock()
+	return b.last[vehicle]
 }
 
 // hurry has what is kept go into the rows at once.
@@ -136,6 +172,7 @@ func (v *Vault) collect(batch []groupOut) []groupOut {
 // shown ends the way of records that are in the rows, or of which only the next
 // start will know: those of a vault that has failed.
 func (v *Vault) shown(g *groupOut, err error) {
+	v.behind.remove(g.list)
 	for _, p := range g.list {
 		v.forget(p)
 	}

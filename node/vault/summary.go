@@ -13,7 +13,7 @@ const opSummary = "vault.Summary"
 
 // Summary counts rows and events, see [Engine].
 func (v *Vault) Summary(ctx context.Context, view View) (s Summary, err error) {
-	err = v.read(ctx, opSummary, func(r *Reader) error {
+	err = v.readOf(ctx, opSummary, view, func(r *Reader) error {
 		s, err = r.Summary(ctx, view)
 		return err
 	})

@@ -62,6 +62,7 @@ type Vault struct {
 	unseen   uint64        // write's: bytes since it looked at the write buffers of the rows
 	buffers  uint64        // write's: what they were then
 	hurries  chan struct{} // somebody waits for the rows
+	behind   behind
 	end      atomic.Pointer[logEnd]
 	failed   atomic.Pointer[error]
 	dead     chan struct{} // closed when the vault has failed
@@ -136,10 +137,19 @@ func (v *Vault) failure() error {
 
 // enterCall is enterWrite for what reads: it sees all that is kept.
 func (v *Vault) enterCall(ctx context.Context, op string) error {
+	return v.enterSeeing(ctx, op, v.keptUpTo.Load)
+}
+
+// enterView is enterCall for what reads of one vehicle.
+func (v *Vault) enterView(ctx context.Context, op string, vehicle uint64) error {
+	return v.enterSeeing(ctx, op, func() uint64 { return v.behind.of(vehicle) })
+}
+
+func (v *Vault) enterSeeing(ctx context.Context, op string, kept func() uint64) error {
 	if err := v.enterWrite(ctx, op); err != nil {
 		return err
 	}
-	if err := v.see(ctx, op, v.keptUpTo.Load()); err != nil {
+	if err := v.see(ctx, op, kept()); err != nil {
 		v.leaveCall()
 		return err
 	}

@@ -55,6 +55,7 @@ func (v *Vault) write() {
 			v.refuseAll(list, v.failure())
 		default:
 			if out.answered = out.answered && v.flows(out.bytes); out.answered {
+				v.behind.add(out.list)
 				v.acknowledge(&out, nil)
 			}
 			v.show(out)
