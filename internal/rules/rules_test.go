@@ -64,7 +64,7 @@ var floors = []struct {
 	{"sayso/node/erasure", []string{"sayso", "sayso/internal/", "sayso/owner/", "sayso/node/vault"}},
 	{"sayso/node/operator", []string{"sayso"}},
 	{"sayso/node/watch", []string{"sayso", "sayso/internal/", "sayso/car/catalogue", "sayso/owner/", "sayso/node/vault"}},
-	{"sayso/node/agent", []string{"sayso", "sayso/internal/clock"}},
+	{"sayso/node/agent", []string{"sayso", "sayso/internal/reply", "sayso/internal/clock"}},
 	{"sayso/node", []string{"sayso", "sayso/"}},
 	{"sayso/cmd/", []string{"sayso", "sayso/"}},
 	{"sayso/stories", []string{"sayso", "sayso/"}},
