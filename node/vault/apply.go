@@ -103,6 +103,9 @@ func (a *applying) add(rec *record) error {
 		a.set(a.key, p.sealed)
 	}
 	a.key = seqKey(a.key[:0], rec.seq)
+	if rec.number == 0 { // of an earlier program, in recovery
+		a.v.whole = max(a.v.whole, rec.seq+1)
+	}
 	if rec.number > 0 && message >= 0 {
 		p := &rec.parts[message]
 		locator = binary.BigEndian.AppendUint64(locator, rec.number)

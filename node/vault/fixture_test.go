@@ -106,3 +106,30 @@ func saveFixture(t *testing.T, fs vfs.FS, dir string) {
 		check(t, os.WriteFile(into, content, 0o644))
 	})
 }
+
+// TestEarlierFormatsAreNumberedFromNowOn: stores of earlier programs verify whole,
+// before and after they have taken something in, also over the next start.
+func TestEarlierFormatsAreNumberedFromNowOn(t *testing.T) {
+	for _, dir := range []string{"testdata/format-1", "testdata/format-2"} {
+		fs := openFixture(t, dir)
+		whole := func(v *vault.Vault) {
+			t.Helper()
+			got, err := v.Verify(t.Context(), 0, nil)
+			check(t, err)
+			if got.Faults > 0 {
+				t.Errorf("%s: %v", dir, got.Findings)
+			}
+		}
+		for life := range 3 {
+			v := open(t, config(t, fs))
+			whole(v)
+			for n := range 3 {
+				newMsg(7, 1, 1, fmt.Sprint("new", life, n)).number(5, 1, start+hour*sayso.Instant(10+life), float64(n)).keep(t, v)
+			}
+			check(t, v.Erase(t.Context(), 7, 2))
+			newMsg(7, 2, 1, fmt.Sprint("again", life)).number(5, 2, start+hour*sayso.Instant(20+life), 1).keep(t, v)
+			whole(v)
+			check(t, v.Close())
+		}
+	}
+}

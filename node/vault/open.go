@@ -145,6 +145,9 @@ func (v *Vault) open() (err error) {
 	if err := v.recover(cp, fresh); err != nil {
 		return err
 	}
+	if err := v.markFormat(); err != nil {
+		return err
+	}
 	if err := v.failure(); err != nil {
 		return err
 	}
@@ -290,11 +293,11 @@ func (v *Vault) appliedPosition() (p position, err error) {
 	return p, errors.Join(err, closer.Close())
 }
 
-// checkFormat refuses rows of another format and marks new ones.
+// checkFormat refuses rows of another format.
 func (v *Vault) checkFormat() error {
 	val, closer, err := v.db.Get(metaFormat)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return v.markFormat()
+		return v.begins()
 	}
 	if err != nil {
 		return fmt.Errorf("vault: %w", err)
@@ -311,20 +314,26 @@ func (v *Vault) checkFormat() error {
 	}
 	switch format {
 	case 1, 2:
-		return v.markFormat()
+		return v.begins()
 	case rowsFormat:
 		return nil
 	}
 	return fmt.Errorf("vault: the rows have format %d, this program reads %d", format, rowsFormat)
 }
 
-// markFormat says that from the next sequence on all is of this format.
-func (v *Vault) markFormat() error {
+// begins says from which sequence on every sequence has a row and every deposit a
+// number: behind what an earlier program has kept.
+func (v *Vault) begins() error {
 	have, err := v.appliedPosition()
-	if err != nil {
-		return err
+	v.whole, v.unmarked = have.seq+1, true
+	return err
+}
+
+// markFormat marks the rows, which hold all that an earlier program has kept.
+func (v *Vault) markFormat() error {
+	if !v.unmarked {
+		return nil
 	}
-	v.whole = have.seq + 1
 	return v.db.Set(metaFormat, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, rowsFormat), v.whole), pebble.NoSync)
 }
 

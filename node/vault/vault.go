@@ -21,14 +21,15 @@ import (
 // order in which they may be held together: life, queue, flight, keyring.io,
 // keyring.mu, the caches' own.
 type Vault struct {
-	cfg     Config
-	db      *pebble.DB
-	keys    *keyring
-	journal *journal // write's
-	check   *checkpointFile
-	lock    func() error // gives the directory free
-	whole   uint64       // the sequence from which on every sequence has a row
-	latest  *lru[owner, lately]
+	cfg      Config
+	db       *pebble.DB
+	keys     *keyring
+	journal  *journal // write's
+	check    *checkpointFile
+	lock     func() error // gives the directory free
+	whole    uint64       // the sequence from which on every sequence has a row, and every deposit a number
+	unmarked bool         // the rows do not say so yet
+	latest   *lru[owner, lately]
 
 	life struct { // of calls under way; before every other lock
 		sync.Mutex
