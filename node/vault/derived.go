@@ -85,7 +85,8 @@ type deriving struct {
 type derivedSignal struct {
 	SignalSummary
 	latest Row
-	has    bool // a latest value
+	has    bool            // a latest value
+	behind []sayso.Instant // when later readings are positions that mean none
 	hours  map[sayso.Instant]*derivedHour
 }
 
@@ -135,7 +136,9 @@ func (c *deriving) take(r *Row) {
 	s.Count++
 	s.Last = r.Time
 	if !absent(&r.Value) {
-		s.latest, s.has = *r, true // they ascend by time, one for each
+		s.latest, s.has, s.behind = *r, true, s.behind[:0] // they ascend by time, one for each
+	} else {
+		s.behind = append(s.behind, r.Time)
 	}
 	if r.Value.Kind != sayso.Number {
 		return
@@ -160,8 +163,10 @@ func (c *deriving) compareLatest() error {
 	}
 	for id, s := range c.signals {
 		have, ok := served[id]
-		mayBe := ok && (have == s.latest || c.gone && have.Time >= s.latest.Time) // or its reading has gone, and earlier ones came late
-		if s.has && !mayBe {
+		mayBe := have == s.latest ||
+			c.gone && have.Time >= s.latest.Time || // its reading has gone, and earlier ones came late
+			slices.Contains(s.behind, have.Time) // a position that means none came first, which a scan shows in its place
+		if s.has && !(ok && mayBe) {
 			c.fault("the latest value of signal %d is %+v, derived it is %+v", id, have, s.latest)
 		}
 		delete(served, id)

@@ -53,3 +53,37 @@ func TestDerivedIsWhatIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAPositionBehindNone has a position that means none kept before one of the
+// same time: a scan shows the first, the latest value is the second, and neither
+// is damage. A latest value that no reading of that time explains still is.
+func TestAPositionBehindNone(t *testing.T) {
+	v := testOpen(t, testConfig(t, vfs.NewMem()))
+	base := sayso.Instant(1_700_000_000_000_000)
+	for n, at := range []sayso.Instant{base, base + 5_000_000, base + 5_000_000} {
+		where := sayso.LocationValue(sayso.Location{Latitude: 48 + float64(n), Longitude: 11})
+		if n == 1 {
+			where = sayso.LocationValue(sayso.Location{HDOP: 1})
+		}
+		d := deposit(1, fmt.Sprint("m", n), at, sayso.Reading{Signal: 7, Epoch: 1, Time: at, Value: where})
+		if _, err := v.Commit(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		rows, err := v.Latest(t.Context(), View{Vehicle: 1, Epochs: []uint32{1}}, nil)
+		if err != nil || len(rows) != 1 || rows[0].Value.Location.Latitude != 50 {
+			t.Fatalf("latest: %+v, %v", rows, err)
+		}
+		got, err := v.CompareDerived(t.Context(), nil)
+		if err != nil || got.Faults != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if err := v.Pack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
