@@ -28,7 +28,7 @@ func (h head) follow(key, value []byte) head {
 // one; 0 where that is not known. It is the writer's.
 type numbered []uint64
 
-// next numbers one more commit under a key. Of keys that were there before this
+// number numbers one more commit under a key. Of keys that were there before this
 // opening the rows know how far they are.
 func (r *keyring) number(k *dataKey) (uint64, error) {
 	for int(k.slot) >= len(r.numbers) {
