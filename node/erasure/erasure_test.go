@@ -126,7 +126,7 @@ func (w *world) left(epoch uint32) uint64 {
 // read checks a certificate with the published keys.
 func (w *world) read(text string) (c Certificate) {
 	w.t.Helper()
-	s, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	s, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	w.must(err)
 	set := w.keys.KeySet()
 	body, err := s.Verify(set)
