@@ -203,27 +203,29 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-// FuzzRecord proves that the parser of payloads takes nothing but whole parts.
+// FuzzRecord proves that the parser of payloads takes nothing but whole parts, of
+// every type of frame.
 func FuzzRecord(f *testing.F) {
-	p := &pending{kind: frameDeposit, owner: owner{7, 1}}
+	p := &pending{kind: frameNumbered, owner: owner{7, 1}}
 	p.encode(deposit(7, "x", 1_700_000_000_000_000, sayso.Reading{Signal: 1, Epoch: 1, Time: 1_700_000_000_000_000, Value: sayso.NumberValue(1)}), 512)
-	f.Add((*p.buf)[frameHead:], true)
-	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0}, false)
-	f.Fuzz(func(t *testing.T, payload []byte, isDeposit bool) {
-		fr := frame{kind: frameErase, seq: 5, payload: payload}
-		if isDeposit {
-			fr.kind = frameDeposit
-		}
+	numbered := (*p.buf)[frameHead:]
+	f.Add(numbered, byte(frameNumbered))
+	f.Add(slices.Concat(numbered[:numberAt], numbered[numberAt+8:]), byte(frameDeposit))
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0}, byte(frameErase))
+	f.Fuzz(func(t *testing.T, payload []byte, kind byte) {
 		var rec record
-		if rec.parse(&fr) != nil {
+		if rec.parse(&frame{kind: kind, seq: 5, payload: payload}) != nil {
 			return
 		}
-		size := depositHead
-		for i := range rec.parts {
-			size += partHead + len(rec.parts[i].sealed)
+		size := 12 + 4*len(rec.slots)
+		if kind != frameErase {
+			size = depositHead
+			for i := range rec.parts {
+				size += partHead + len(rec.parts[i].sealed)
+			}
 		}
-		if !isDeposit {
-			size = 12 + 4*len(rec.slots)
+		if kind == frameDeposit { // has no number
+			size -= 8
 		}
 		if size != len(payload) {
 			t.Fatalf("%d bytes of %d were read", size, len(payload))
