@@ -185,12 +185,8 @@ func (g *Gate) Enter(ctx context.Context, proven bool) (leave func(), err error)
 	}
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
-	timer := timers.Get().(*time.Timer)
-	timer.Reset(patience)
-	defer func() {
-		timer.Stop() // nothing comes from it any more
-		timers.Put(timer)
-	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case p.slots <- struct{}{}:
 		p.served()
@@ -203,8 +199,6 @@ func (g *Gate) Enter(ctx context.Context, proven bool) (leave func(), err error)
 		return nil, errCrowded
 	}
 }
-
-var timers = sync.Pool{New: func() any { return time.NewTimer(time.Hour) }}
 
 // served makes a little more room, since one who waited had a slot in time.
 func (p *places) served() {

@@ -53,15 +53,8 @@ func (v *Vault) CountEvents(ctx context.Context, vehicle uint64, epoch uint32) (
 // countEvents counts, and tells up to which sequence.
 func (v *Vault) countEvents(ctx context.Context, own owner) (n, seq uint64, err error) {
 	err = v.reading(ctx, "vault.CountEvents", func(snap *pebble.Snapshot) error {
-		val, closer, err := snap.Get(metaApplied)
-		if errors.Is(err, pebble.ErrNotFound) {
-			return nil
-		}
+		p, err := appliedIn(snap)
 		if err != nil {
-			return err
-		}
-		p, err := decodeApplied(val)
-		if err = errors.Join(err, closer.Close()); err != nil {
 			return err
 		}
 		seq = p.seq

@@ -78,7 +78,7 @@ func appendPart(b []byte, p *place) []byte {
 // partLen is the length of a part in the row of a commit.
 const partLen = 1 + 4 + 8
 
-// parseCommit reads the row of a commit, reusing its slice.
+// parse reads the row of a commit, reusing its slice.
 func (c *commit) parse(key, value []byte) error {
 	tail := (len(value) - 8) % partLen
 	if len(key) != 9 || len(value) < 8 || tail != 0 && tail != commitTail {

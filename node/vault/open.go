@@ -195,7 +195,7 @@ func makeDir(fs vfs.FS, dir string) error {
 
 // recover applies what the log has and the engine has not.
 func (v *Vault) recover(cp checkpoint, fresh bool) error {
-	have, err := v.appliedPosition()
+	have, err := appliedIn(v.db)
 	if err != nil {
 		return err
 	}
@@ -281,8 +281,10 @@ func (v *Vault) ready() error {
 	return nil
 }
 
-func (v *Vault) appliedPosition() (p position, err error) {
-	val, closer, err := v.db.Get(metaApplied)
+// appliedIn is how far the log is in the rows; the zero position where there are
+// none yet.
+func appliedIn(rows pebble.Reader) (p position, err error) {
+	val, closer, err := rows.Get(metaApplied)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return p, nil
 	}
@@ -324,7 +326,7 @@ func (v *Vault) checkFormat() error {
 // begins says from which sequence on every sequence has a row and every deposit a
 // number: behind what an earlier program has kept.
 func (v *Vault) begins() error {
-	have, err := v.appliedPosition()
+	have, err := appliedIn(v.db)
 	v.whole, v.unmarked = have.seq+1, true
 	return err
 }

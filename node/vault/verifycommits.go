@@ -179,15 +179,8 @@ func (j *judging) heads(row func(key, value []byte)) (err error) {
 
 // end looks whether the commits go on up to the last one.
 func (j *judging) end(snap *pebble.Snapshot) error {
-	val, closer, err := snap.Get(metaApplied)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	p, err := decodeApplied(val)
-	if err = errors.Join(err, closer.Close()); err != nil {
+	p, err := appliedIn(snap)
+	if err != nil || p.seq == 0 {
 		return err
 	}
 	j.gap(p.seq)
