@@ -18,10 +18,12 @@ type applying struct {
 	rows    []row
 	room    []byte // the rows' keys, and the values that are in no frame
 	touched map[owner]*touchedLatest
+	free    []*touchedLatest
 	erased  map[owner][]uint32 // key slots to destroy
 	keyed   []keyed
 	key     []byte
 	value   []byte
+	plain   []byte
 }
 
 // row is what comes into the batch. No two of a group have the same key.
@@ -30,8 +32,9 @@ type row struct{ key, value []byte }
 // touchedLatest are latest values that the group changes.
 type touchedLatest struct {
 	lately
-	slot uint32 // the key that seals them
-	hot  int    // bytes of readings
+	slot  uint32 // the key that seals them
+	hot   int    // bytes of readings
+	plain []byte // as written
 }
 
 func (v *Vault) newApplying() *applying {
@@ -42,6 +45,9 @@ func (v *Vault) newApplying() *applying {
 func (a *applying) begin() {
 	a.batch = a.v.db.NewBatch()
 	a.room = a.room[:0]
+	for _, t := range a.touched {
+		a.free = append(a.free, t)
+	}
 	clear(a.touched)
 	clear(a.erased)
 	a.keyed = a.keyed[:0]
@@ -127,18 +133,36 @@ func (a *applying) touch(p *part) (*touchedLatest, error) {
 	own := owner{p.vehicle, p.epoch}
 	t := a.touched[own]
 	if t == nil {
-		t = new(touchedLatest)
+		t = a.untouched()
 		if _, gone := a.erased[own]; !gone {
-			old, err := a.v.latestOf(own)
-			if err != nil && !errors.Is(err, errErased) {
+			var err error
+			if a.plain, err = a.v.latestPlain(a.plain[:0], own); err != nil && !errors.Is(err, errErased) {
 				return nil, err
 			}
-			t.head, t.rows = old.head, append(make(latestRows, 0, len(old.rows)+8), old.rows...)
+			if err == nil && len(a.plain) > 0 {
+				if t.lately, err = decodeLatest(a.plain, t.rows); err != nil {
+					return nil, err
+				}
+			}
 		}
 		a.touched[own] = t
 	}
 	t.slot = p.slot
 	return t, nil
+}
+
+// untouched is one of which nothing is known, made of one that is not needed any
+// more.
+func (a *applying) untouched() *touchedLatest {
+	n := len(a.free) - 1
+	if n < 0 {
+		return new(touchedLatest)
+	}
+	t := a.free[n]
+	a.free = a.free[:n]
+	clear(t.rows) // of texts
+	*t = touchedLatest{lately: lately{rows: t.rows[:0]}}
+	return t
 }
 
 // number takes the row of a commit, whose key is at hand, into the head of the
@@ -213,6 +237,7 @@ func (a *applying) commit(at position) error {
 		p := place{kind: kindLatest, vehicle: own.vehicle, epoch: own.epoch}
 		a.key = p.append(a.key[:0])
 		a.value = appendLatest(append(a.value[:0], make([]byte, sealHead)...), t.lately)
+		t.plain = a.copied(a.value[sealHead:])
 		a.value = append(a.value, make([]byte, sealTail)...)
 		k, err := a.v.keys.bySlot(t.slot)
 		if err != nil {
@@ -235,15 +260,15 @@ func (a *applying) commit(at position) error {
 	}
 	a.v.recent.add(a.keyed)
 	for own := range a.erased {
-		a.v.latest.drop(own)
+		a.v.forgetLatest(own)
 		select {
 		case a.v.purges <- own:
 		default: // Pebble drops what a range deletion covers by itself, later
 		}
 	}
 	for own, t := range a.touched {
-		t.rows = slices.Clip(t.rows)
-		a.v.latest.put(own, t.lately)
+		a.v.shelf.put(own, t.plain)
+		a.v.latest.drop(own) // after it: who decodes what was there before cannot keep it
 		if t.hot > 0 {
 			a.v.hot.note(own, t.hot)
 		}
@@ -276,32 +301,4 @@ func decodeApplied(b []byte) (p position, err error) {
 	p.seq, p.group = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
 	copy(p.link[:], b[16:])
 	return p, nil
-}
-
-// latestOf gives the published latest values of an owner.
-func (v *Vault) latestOf(own owner) (l lately, err error) {
-	l, generation, ok := v.latest.get(own)
-	if ok {
-		return l, nil
-	}
-	key := appendPrefix(make([]byte, 0, prefixLen), kindLatest, own.vehicle, own.epoch)
-	sealed, closer, err := v.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return l, nil
-	}
-	if err != nil {
-		return l, fmt.Errorf("vault: latest values: %w", err)
-	}
-	plain, err := v.keys.open(nil, sealed, key, own)
-	if cerr := closer.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return l, err
-	}
-	if l, err = decodeLatest(plain); err != nil {
-		return lately{}, err
-	}
-	v.latest.offer(own, l, generation)
-	return l, nil
 }

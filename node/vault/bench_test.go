@@ -137,9 +137,18 @@ func BenchmarkRead(b *testing.B) {
 			}
 		}
 	})
-	b.Run("latest=cold", func(b *testing.B) {
+	b.Run("latest=shelf", func(b *testing.B) {
 		for b.Loop() {
 			v.latest.drop(owner{1, 1})
+			rows, err := v.Latest(ctx, view, nil)
+			if err != nil || len(rows) != 20 {
+				b.Fatal(len(rows), err)
+			}
+		}
+	})
+	b.Run("latest=cold", func(b *testing.B) {
+		for b.Loop() {
+			v.forgetLatest(owner{1, 1})
 			rows, err := v.Latest(ctx, view, nil)
 			if err != nil || len(rows) != 20 {
 				b.Fatal(len(rows), err)

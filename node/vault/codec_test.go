@@ -276,12 +276,12 @@ func TestLatestGivesBackWhatItTook(t *testing.T) {
 	}
 	h := head{number: 1 << 40, link: [16]byte{1, 15: 2}}
 	b := appendLatest(nil, lately{rows, h})
-	got, err := decodeLatest(b)
+	got, err := decodeLatest(b, nil)
 	if err != nil || !slices.Equal(got.rows, rows) || got.head != h {
 		t.Fatalf("%v: %v became %v", err, rows, got)
 	}
 	for cut := range len(b) {
-		if _, err := decodeLatest(b[:cut]); err == nil {
+		if _, err := decodeLatest(b[:cut], nil); err == nil {
 			t.Fatalf("read from %d of %d bytes", cut, len(b))
 		}
 	}

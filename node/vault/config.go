@@ -35,8 +35,9 @@ type Config struct {
 	SegmentBytes    int64         // 32 MiB: size of a log segment
 	CacheBytes      int64         // 64 MiB: block cache of the engine
 	MemTableBytes   uint64        // 16 MiB: write buffer of the engine, of which there are at most four
-	LatestEntries   int           // 65,536: vehicles whose latest values are held decoded
-	KeyEntries      int           // 65,536: data keys held unwrapped
+	ShelfBytes      int64         // 96 MiB: latest values of vehicles as they are written, and data keys; a third is for keys
+	LatestEntries   int           // 16,384: vehicles whose latest values are held decoded as well
+	KeyEntries      int           // 16,384: data keys held ready to seal with as well
 	PackBytes       int           // 48 KiB: readings of a vehicle that wait for so much before they are packed; fewer wait for the end of their six hours
 	PackEvery       time.Duration // 1 min: how often is looked for what its time has come
 	Chunk           ChunkSizes    // of packed readings; other sizes than the built-in ones are for tests
@@ -63,8 +64,9 @@ func (c Config) withDefaults() Config {
 		def(&c.CacheBytes, m/4)
 		def(&c.MemTableBytes, min(16<<20, max(uint64(m)/24, 512<<10)))
 		def(&c.QueueBytes, min(32<<20, m/16))
-		def(&c.LatestEntries, int(m/5/latestCost))
-		def(&c.KeyEntries, int(m/8/keyCost))
+		def(&c.ShelfBytes, m/9*2)
+		def(&c.LatestEntries, int(m/18/latestCost))
+		def(&c.KeyEntries, int(m/24/keyCost))
 	}
 	def(&c.CommitTimeout, 2*time.Second)
 	def(&c.CheckpointEvery, time.Second)
@@ -79,17 +81,22 @@ func (c Config) withDefaults() Config {
 	def(&c.Chunk.Rollup, 64)
 	def(&c.Chunk.Columns, 512)
 	def(&c.PackEvery, time.Minute)
-	def(&c.LatestEntries, 1<<16)
-	def(&c.KeyEntries, 1<<16)
+	def(&c.ShelfBytes, 96<<20)
+	def(&c.LatestEntries, 1<<14)
+	def(&c.KeyEntries, 1<<14)
 	return c
 }
 
 // What one entry of a cache costs, about: the latest values of thirty-two signals,
-// and a data key with what is derived from it.
+// a data key with what is derived from it, and a vehicle with rows.
 const (
 	latestCost = latestUsual*112 + 256
 	keyCost    = 2 << 10
+	hotCost    = 50
 )
+
+// hotEntries is how many vehicles with rows that are not packed are counted.
+func (c *Config) hotEntries() int { return c.KeyEntries * keyCost / 4 / hotCost }
 
 // ChunkSizes say how readings are put together.
 type ChunkSizes struct {

@@ -34,7 +34,7 @@ func config(t testing.TB, fs vfs.FS) vault.Config {
 	}
 	return vault.Config{
 		FS: fs, Dir: "data/vault", RootKey: k, Clock: clock.NewManual(start.Time()),
-		SegmentBytes: 32 << 10, MemTableBytes: 256 << 10, CacheBytes: 1 << 20, LatestEntries: 4, KeyEntries: 4,
+		SegmentBytes: 32 << 10, MemTableBytes: 256 << 10, CacheBytes: 1 << 20, ShelfBytes: 3 << 10, LatestEntries: 4, KeyEntries: 4,
 		CommitTimeout: time.Minute, MinFreeBytes: 1,
 		PackBytes: 256, PackEvery: 2 * time.Millisecond, Chunk: vault.ChunkSizes{Inline: 64, Rollup: 4, Rows: 300},
 		Fatal: func(err error) { panic(err) },

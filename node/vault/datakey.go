@@ -41,9 +41,17 @@ type dataKey struct {
 	secret [32]byte
 
 	mu    sync.Mutex
+	sub   [32]byte     // the key of this opening
+	has   byte         // what of sub and tags is derived
 	aeads []openedAEAD // of some openings
 	tags  []sourceTag
 }
+
+// What is derived of a data key.
+const (
+	hasSub = 1 << iota
+	hasTag
+)
 
 type openedAEAD struct {
 	opening uint32
@@ -64,15 +72,11 @@ func (k *dataKey) aead(r *keyring, opening uint32) (cipher.AEAD, error) {
 			return o.aead, nil
 		}
 	}
-	salt, ok := r.saltOf(opening)
-	if !ok {
-		return nil, fmt.Errorf("vault: opening %d is not in the key file", opening)
-	}
-	sub, err := hkdf.Key(sha256.New, k.secret[:], salt[:], infoSeal, 32)
+	sub, err := k.subOf(r, opening)
 	if err != nil {
-		return nil, fmt.Errorf("vault: deriving a key: %w", err)
+		return nil, err
 	}
-	block, err := aes.NewCipher(sub)
+	block, err := aes.NewCipher(sub[:])
 	if err != nil {
 		return nil, fmt.Errorf("vault: deriving a key: %w", err)
 	}
@@ -87,10 +91,30 @@ func (k *dataKey) aead(r *keyring, opening uint32) (cipher.AEAD, error) {
 	return aead, nil
 }
 
+// subOf derives the key of an opening; that of this one is remembered.
+func (k *dataKey) subOf(r *keyring, opening uint32) (sub [32]byte, err error) {
+	if opening == r.opening && k.has&hasSub != 0 {
+		return k.sub, nil
+	}
+	salt, ok := r.saltOf(opening)
+	if !ok {
+		return sub, fmt.Errorf("vault: opening %d is not in the key file", opening)
+	}
+	b, err := hkdf.Key(sha256.New, k.secret[:], salt[:], infoSeal, 32)
+	if err != nil {
+		return sub, fmt.Errorf("vault: deriving a key: %w", err)
+	}
+	if sub = [32]byte(b); opening == r.opening {
+		k.sub, k.has = sub, k.has|hasSub
+		r.remember(k)
+	}
+	return sub, nil
+}
+
 // tag is a hash of a source under the data key: it groups the rows of a source
 // without saying who the source is. Two sources may share a tag; the source
 // itself is inside the part.
-func (k *dataKey) tag(source sayso.Address) (uint32, error) {
+func (k *dataKey) tag(r *keyring, source sayso.Address) (uint32, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, t := range k.tags {
@@ -108,8 +132,49 @@ func (k *dataKey) tag(source sayso.Address) (uint32, error) {
 	if len(k.tags) >= 8 {
 		k.tags = k.tags[1:]
 	}
-	k.tags = append(k.tags, t)
+	k.tags, k.has = append(k.tags, t), k.has|hasTag
+	r.remember(k)
 	return t.tag, nil
+}
+
+// shelved is the length of a data key on the shelf: vehicle 8, epoch 4, what is
+// derived 1, secret 32, the key of this opening 32, a source 20 and its tag 4.
+const shelved = 8 + 4 + 1 + 32 + 32 + len(sayso.Address{}) + 4
+
+// slotOwner is the name of a key on the shelf.
+func slotOwner(slot uint32) owner { return owner{vehicle: uint64(slot)} }
+
+// remember puts a key with what is derived from it on the shelf, unless it is
+// destroyed by now.
+func (r *keyring) remember(k *dataKey) {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, shelved), k.vehicle)
+	b = append(binary.LittleEndian.AppendUint32(b, k.epoch), k.has)
+	b = append(append(b, k.secret[:]...), k.sub[:]...)
+	var last sourceTag
+	if n := len(k.tags); n > 0 {
+		last = k.tags[n-1]
+	}
+	b = binary.LittleEndian.AppendUint32(append(b, last.source[:]...), last.tag)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, dead := r.dead[k.slot]; !dead {
+		r.shelf.put(slotOwner(k.slot), b)
+	}
+}
+
+// shelvedKey makes a key of what is on the shelf, nil where nothing is.
+func (r *keyring) shelvedKey(slot uint32) *dataKey {
+	b, _, ok := r.shelf.get(make([]byte, 0, shelved), slotOwner(slot))
+	if !ok {
+		return nil
+	}
+	k := &dataKey{owner: owner{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:])}, slot: slot, has: b[12]}
+	b = b[13:]
+	k.secret, k.sub = [32]byte(b), [32]byte(b[32:])
+	if b = b[64:]; k.has&hasTag != 0 {
+		k.tags = []sourceTag{{sayso.Address(b[:len(sayso.Address{})]), binary.LittleEndian.Uint32(b[len(sayso.Address{}):])}}
+	}
+	return k
 }
 
 // seal encrypts part[sealHead:len-sealTail] in place; ad is the part's key in

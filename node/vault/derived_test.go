@@ -44,7 +44,7 @@ func TestDerivedIsWhatIsServed(t *testing.T) {
 	if err := v.db.Delete(key, pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}
-	v.latest.drop(owner{3, 2})
+	v.forgetLatest(owner{3, 2})
 	got, err = v.CompareDerived(ctx, nil)
 	if err != nil || got.Faults == 0 || got.Findings[0].Vehicles[0] != 3 || !strings.Contains(got.Findings[0].What, "latest") {
 		t.Errorf("%+v, %v", got, err)

@@ -177,7 +177,7 @@ func (v *Vault) Stats() Stats {
 		Records: v.stats.deposits.Load(), Duplicates: v.stats.duplicates.Load(),
 		Conflicts: v.stats.conflicts.Load(), Busy: v.stats.busy.Load(), Refused: v.stats.full.Load(),
 		LogBytes: v.stats.logBytes.Load(), Segments: v.journal.segments(), Waiting: waiting,
-		DataKeys: v.keys.slots(), Cached: v.latest.len(),
+		DataKeys: v.keys.slots(), Cached: v.shelf.len(),
 		Full: v.full.Load() != 0, Failed: v.failure() != nil,
 	}
 	if v.enterWrite(context.Background(), "vault.Stats") == nil {

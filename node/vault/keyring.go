@@ -76,6 +76,7 @@ type keyring struct {
 	salt    [16]byte
 	counter atomic.Uint64
 	cache   *lru[uint32, *dataKey]
+	shelf   *shelf // of more of them
 
 	numbers    numbered // the writer's
 	numberedTo func(owner) (uint64, error)
@@ -103,9 +104,9 @@ func (r *keyring) slotAD(n uint32, o owner) []byte {
 // openKeyring reads the key file, or creates it where create says that the
 // store is new. Slots below promised must be there. Nothing of an existing file
 // may be believed to be durable until begin.
-func openKeyring(fs vfs.FS, name string, root RootKey, promised uint32, create bool, held int) (*keyring, error) {
+func openKeyring(fs vfs.FS, name string, root RootKey, promised uint32, create bool, held int, shelf int64) (*keyring, error) {
 	r := &keyring{
-		root: root, cache: newLRU[uint32, *dataKey](held),
+		root: root, cache: newLRU[uint32, *dataKey](held), shelf: newShelf(shelf, 0),
 		live: make(map[owner]uint32), spare: make(map[owner][]uint32), dead: make(map[uint32]struct{}), salts: make(map[uint32][16]byte),
 	}
 	_, err := fs.Stat(name)
@@ -376,6 +377,10 @@ func (r *keyring) bySlot(n uint32) (*dataKey, error) {
 	if ok {
 		return k, nil
 	}
+	if k = r.shelvedKey(n); k != nil {
+		r.cache.offer(n, k, generation)
+		return k, nil
+	}
 	r.mu.Lock()
 	_, dead := r.dead[n]
 	var b [slotSize]byte
@@ -453,6 +458,7 @@ func (r *keyring) destroy(o owner, slots []uint32) error {
 	for _, n := range slots {
 		r.dead[n] = struct{}{}
 		r.cache.drop(n)
+		r.shelf.drop(slotOwner(n))
 	}
 	left := slices.DeleteFunc(r.spare[o], func(n uint32) bool { return slices.Contains(slots, n) })
 	if n, ok := r.live[o]; ok && slices.Contains(slots, n) {

@@ -19,6 +19,9 @@ const (
 	latestFormat = 2
 )
 
+// latestSlack is how much the latest values of a vehicle may grow on the shelf.
+const latestSlack = 16
+
 // weight is how many vehicles of thirty-two signals the rows stand for in the
 // cache.
 func (l latestRows) weight() int { return 1 + len(l)/latestUsual }
@@ -117,7 +120,8 @@ func appendLatest(b []byte, l lately) []byte {
 	return b
 }
 
-func decodeLatest(b []byte) (l lately, err error) {
+// decodeLatest reads them into rows, which are the caller's own.
+func decodeLatest(b []byte, rows latestRows) (l lately, err error) {
 	r := reader{b: b}
 	switch r.byte() {
 	case latestBare:
@@ -127,12 +131,14 @@ func decodeLatest(b []byte) (l lately, err error) {
 	default:
 		return l, errShort
 	}
-	sources := make([]sayso.Address, r.count(len(sayso.Address{})))
-	for i := range sources {
-		copy(sources[i][:], r.take(uint64(len(sources[i]))))
+	var few [2]sayso.Address
+	sources := few[:0]
+	for range r.count(len(sayso.Address{})) {
+		sources = append(sources, sayso.Address(r.take(uint64(len(sayso.Address{})))))
 	}
 	time, seq := sayso.Instant(r.u64()), r.u64()
-	rows := make(latestRows, r.count(6))
+	n := r.count(6)
+	rows = slices.Grow(rows[:0], n)[:n]
 	signal := uint64(0)
 	for i := range rows {
 		signal += r.uvarint()
@@ -141,7 +147,7 @@ func decodeLatest(b []byte) (l lately, err error) {
 			return l, errShort
 		}
 		row := &rows[i]
-		row.Signal, row.Source = sayso.SignalID(signal), sources[source]
+		*row = Row{Signal: sayso.SignalID(signal), Source: sources[source]}
 		row.Time = time - sayso.Instant(r.uvarint())
 		row.Seq = seq - r.uvarint()
 		r.value(&row.Value, true)

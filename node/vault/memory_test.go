@@ -13,7 +13,7 @@ import (
 func TestMemoryIsSharedOut(t *testing.T) {
 	for _, m := range []int64{16 << 20, 64 << 20, 256 << 20, 4 << 30} {
 		c := Config{MemoryBytes: m}.withDefaults()
-		sum := c.CacheBytes + 4*int64(c.MemTableBytes) + c.QueueBytes + int64(c.LatestEntries)*latestCost + int64(c.KeyEntries)*(keyCost+100)
+		sum := c.CacheBytes + 4*int64(c.MemTableBytes) + c.QueueBytes + c.ShelfBytes + int64(c.LatestEntries)*latestCost + int64(c.KeyEntries)*keyCost + int64(c.hotEntries())*hotCost
 		if sum > m || sum < m/3 {
 			t.Errorf("of %d bytes %d are given out: %+v", m, sum, c)
 		}
@@ -30,7 +30,7 @@ func TestManyVehiclesStayWithinTheMemory(t *testing.T) {
 	cfg := testConfig(t, vfs.NewMem())
 	full := Config{MemoryBytes: limit}.withDefaults()
 	cfg.MemoryBytes, cfg.CacheBytes, cfg.MemTableBytes, cfg.QueueBytes = limit, full.CacheBytes, full.MemTableBytes, full.QueueBytes
-	cfg.LatestEntries, cfg.KeyEntries = full.LatestEntries, full.KeyEntries
+	cfg.ShelfBytes, cfg.LatestEntries, cfg.KeyEntries = full.ShelfBytes, full.LatestEntries, full.KeyEntries
 	v := testOpen(t, cfg)
 	const vehicles, signals = 1500, 128
 	for n := range uint64(vehicles) {
@@ -42,15 +42,20 @@ func TestManyVehiclesStayWithinTheMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	held := 0
+	for n := range uint64(vehicles) {
+		if rows, err := v.Latest(t.Context(), View{Vehicle: n + 1, Epochs: []uint32{1}}, nil); err != nil || len(rows) != signals {
+			t.Fatal(len(rows), err)
+		}
+	}
+	held := (len(v.shelf.blocks)*v.shelf.size + len(v.keys.shelf.blocks)*v.keys.shelf.size) / 3 * 4
 	for _, n := range v.latest.items {
 		held += cap(n.value.rows) * 112
 	}
-	if held > limit/4 || v.latest.held > cfg.LatestEntries || len(v.keys.cache.items) > cfg.KeyEntries {
+	if held > limit/3 || v.latest.held > cfg.LatestEntries || len(v.keys.cache.items) > cfg.KeyEntries {
 		t.Errorf("the caches hold %d bytes of latest values (weight %d of %d) and %d of %d keys", held, v.latest.held, cfg.LatestEntries, len(v.keys.cache.items), cfg.KeyEntries)
 	}
-	if len(v.hot.bytes) > cfg.KeyEntries {
-		t.Errorf("%d vehicles with rows are counted, %d may be", len(v.hot.bytes), cfg.KeyEntries)
+	if len(v.hot.bytes) > cfg.hotEntries() {
+		t.Errorf("%d vehicles with rows are counted, %d may be", len(v.hot.bytes), cfg.hotEntries())
 	}
 	runtime.KeepAlive(v)
 	if err := v.Close(); err != nil {

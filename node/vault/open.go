@@ -25,13 +25,13 @@ func Open(cfg Config) (*Vault, error) {
 		return nil, errors.New("vault: a directory and a root key are needed")
 	}
 	v := &Vault{
-		cfg: cfg, latest: newLRU[owner, lately](cfg.LatestEntries),
+		cfg: cfg, latest: newLRU[owner, lately](cfg.LatestEntries), shelf: newShelf(cfg.ShelfBytes/3*2, latestSlack),
 		wake: make(chan struct{}, 1), groups: make(chan groupOut, groupsAhead), hurries: make(chan struct{}, 1),
 		inflight: make(map[[16]byte]*pending), behind: behind{last: make(map[uint64]uint64)}, purges: make(chan owner, 256), packed: make(chan struct{}),
 		applied: make(chan struct{}), kicks: make(chan struct{}, 1), stop: make(chan struct{}), leaving: make(chan struct{}), kept: make(chan struct{}), dead: make(chan struct{}),
 	}
 	v.latest.heavy = lately.weight
-	v.hot = newHotSet(cfg.PackBytes, cfg.KeyEntries)
+	v.hot = newHotSet(cfg.PackBytes, cfg.hotEntries())
 	first := make(chan struct{})
 	v.changed.Store(&first)
 	if err := v.guarded(v.open); err != nil {
@@ -120,7 +120,7 @@ func (v *Vault) open() (err error) {
 	if err := finishRewrap(fs, v.cfg.Dir, v.cfg.RootKey); err != nil {
 		return err
 	}
-	if v.keys, err = openKeyring(fs, path(keysName), v.cfg.RootKey, cp.slots, fresh, v.cfg.KeyEntries); err != nil {
+	if v.keys, err = openKeyring(fs, path(keysName), v.cfg.RootKey, cp.slots, fresh, v.cfg.KeyEntries, v.cfg.ShelfBytes/3); err != nil {
 		return err
 	}
 	if err := v.syncNames(path("log"), fresh); err != nil {

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"sayso"
 )
@@ -185,4 +188,50 @@ func sortRows(rows []Row) []Row {
 		return cmp.Compare(a.Seq, b.Seq)
 	})
 	return slices.CompactFunc(rows, func(a, b Row) bool { return order(&a, &b) == 0 })
+}
+
+// latestOf gives the published latest values of an owner.
+func (v *Vault) latestOf(own owner) (l lately, err error) {
+	l, generation, ok := v.latest.get(own)
+	if ok {
+		return l, nil
+	}
+	plain, err := v.latestPlain(nil, own)
+	if err != nil || len(plain) == 0 {
+		return l, err
+	}
+	if l, err = decodeLatest(plain, nil); err != nil {
+		return lately{}, err
+	}
+	v.latest.offer(own, l, generation)
+	return l, nil
+}
+
+// latestPlain appends the published latest values of an owner to dst as they are
+// written; nothing where there are none.
+func (v *Vault) latestPlain(dst []byte, own owner) ([]byte, error) {
+	plain, generation, ok := v.shelf.get(dst, own)
+	if ok {
+		return plain, nil
+	}
+	key := appendPrefix(make([]byte, 0, prefixLen), kindLatest, own.vehicle, own.epoch)
+	sealed, closer, err := v.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return dst, nil
+	}
+	if err != nil {
+		return dst, fmt.Errorf("vault: latest values: %w", err)
+	}
+	plain, err = v.keys.open(dst, sealed, key, own)
+	if err = errors.Join(err, closer.Close()); err != nil {
+		return dst, err
+	}
+	v.shelf.offer(own, plain[len(dst):], generation)
+	return plain, nil
+}
+
+// forgetLatest has the latest values of an owner be read from the rows again.
+func (v *Vault) forgetLatest(own owner) {
+	v.shelf.drop(own)
+	v.latest.drop(own)
 }

@@ -216,7 +216,7 @@ func (w *walker) begin(ctx context.Context, r *Reader, view View, epoch uint32, 
 		if w.none = k == nil; w.none {
 			return nil
 		}
-		if w.tag, err = k.tag(*view.Source); err != nil {
+		if w.tag, err = k.tag(w.r.v.keys, *view.Source); err != nil {
 			return err
 		}
 	}

@@ -197,7 +197,7 @@ func (p *pending) seal(keys *keyring, seq uint64, now sayso.Instant, ad []byte) 
 		pt.seq = seq
 		switch pt.kind {
 		case kindReadings:
-			if pt.tag, err = k.tag(p.source); err != nil {
+			if pt.tag, err = k.tag(keys, p.source); err != nil {
 				return err
 			}
 			binary.LittleEndian.PutUint64(b[pt.head+5:], pt.where())

@@ -60,7 +60,7 @@ func (b *rebuilding) owner(own owner) (err error) {
 	if err := b.packer.commit(b.batch, erased); err != nil {
 		return err
 	}
-	v.latest.drop(own)
+	v.forgetLatest(own)
 	return nil
 }
 
@@ -245,7 +245,7 @@ func (d *rederiving) served(key []byte) (l lately, there bool, err error) {
 	if err = errors.Join(err, closer.Close()); err != nil {
 		return l, false, err
 	}
-	l, err = decodeLatest(plain)
+	l, err = decodeLatest(plain, nil)
 	return l, true, err
 }
 

@@ -30,6 +30,7 @@ type Vault struct {
 	whole    uint64       // the sequence from which on every sequence has a row, and every deposit a number
 	unmarked bool         // the rows do not say so yet
 	latest   *lru[owner, lately]
+	shelf    *shelf // of latest values as they are written
 
 	life struct { // of calls under way; before every other lock
 		sync.Mutex

@@ -201,7 +201,7 @@ func (j *judging) head(key, value []byte) {
 		}
 		return
 	}
-	l, err := decodeLatest(plain)
+	l, err := decodeLatest(plain, nil)
 	if err != nil {
 		j.lost(own, fmt.Sprintf("the latest values of vehicle %d, ownership %d, cannot be read", own.vehicle, own.epoch), 0, 0)
 		return

@@ -90,7 +90,7 @@ func (w *world) config(fatal func(error)) vault.Config {
 	must(err)
 	return vault.Config{
 		FS: w.d, Dir: dir, RootKey: k, Clock: w.clock, Fatal: fatal,
-		SegmentBytes: 12 << 10, MemTableBytes: 32 << 10, CacheBytes: 64 << 10, LatestEntries: 3, KeyEntries: 3,
+		SegmentBytes: 12 << 10, MemTableBytes: 32 << 10, CacheBytes: 64 << 10, ShelfBytes: 3 << 10, LatestEntries: 3, KeyEntries: 3,
 		CommitTimeout: w.patience, CheckpointEvery: 2 * time.Millisecond, MinFreeBytes: 1,
 		PackBytes: 300, PackEvery: time.Millisecond, Chunk: vault.ChunkSizes{Rows: 40, Inline: 64, Rollup: 2, Columns: 1 + w.life%2*1000}, // by column in every other life
 	}
