@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/bits"
 	"path"
 	"reflect"
 	"slices"
@@ -22,18 +23,30 @@ type part struct {
 
 // sight is what a store shows of a part.
 type sight struct {
-	seq              uint64
-	envelope         bool
-	readings, events int
+	seq    uint64
+	has    facets
+	twice  bool // something is there twice
+	values int  // readings and events
+}
+
+// see notes a facet.
+func (s *sight) see(f facets) {
+	s.twice = s.twice || s.has&f != 0
+	s.has |= f
+	if f != facetOf(envelope) {
+		s.values++
+	}
 }
 
 // audit compares an opened store with the history.
 type audit struct {
-	w      *world
-	v      *vault.Vault
-	sights map[part]*sight
-	faults []string
-	broken bool // a read has met the fault of the nemesis
+	w       *world
+	v       *vault.Vault
+	sights  map[part]*sight
+	faults  []string
+	broken  bool           // a read has met the fault of the nemesis
+	due     horizons       // before which nothing is there that may go with time
+	counted map[uint64]int // numbers, by hours, of a vehicle
 }
 
 // kinds of faults, which are counted.
@@ -67,9 +80,14 @@ func (a *audit) run() {
 		for e := uint32(1); e <= c.epoch; e++ {
 			a.epoch(c, e)
 		}
-		a.summary(c)
 	}
 	a.follow()
+	for _, c := range a.w.cars {
+		for e := uint32(1); e <= c.epoch; e++ {
+			a.hours(c, e)
+		}
+		a.summary(c)
+	}
 	if a.broken {
 		a.faults = nil
 		return
@@ -108,7 +126,7 @@ func (a *audit) epoch(c *car, e uint32) {
 	ctx, view := context.Background(), vault.View{Vehicle: c.vehicle, Epochs: []uint32{e}}
 	a.check(a.v.Export(ctx, view, func(s vault.Stored) bool {
 		if m := a.known(s.Envelope.ID); m != nil {
-			a.at(m, e, s.Seq).envelope = true
+			a.at(m, e, s.Seq).see(facetOf(envelope))
 			if s.Epoch != m.Epoch || s.Epoch != e || !reflect.DeepEqual(s.Envelope, m.Envelope) {
 				a.fault(altered, "the envelope of message %d of car %d", m.n, c.vehicle)
 			}
@@ -117,41 +135,31 @@ func (a *audit) epoch(c *car, e uint32) {
 	}))
 	last := make(map[sayso.SignalID]vault.Row)
 	a.check(a.v.Scan(ctx, view, nil, -ever, ever, func(r vault.Row) bool {
-		m := c.sent(int((r.Time - start) / (50 * second)))
+		m := c.sent(numberOf(r.Time))
 		if m == nil || m.begun == 0 && !m.settled {
 			a.fault(invented, "row %+v", r)
 			return true
 		}
-		want := sayso.Reading{Signal: r.Signal, Epoch: e, Time: r.Time, Value: r.Value}
-		if !slices.Contains(m.Readings, want) || r.Source != m.Envelope.Source {
+		if !m.has(r, e) {
 			a.fault(altered, "row %+v of message %d", r, m.n)
 		}
-		a.at(m, e, r.Seq).readings++
+		a.at(m, e, r.Seq).see(facetOfSignal(r.Signal))
 		last[r.Signal] = r
 		return true
 	}))
-	rows, err := a.v.Latest(ctx, view, nil)
-	a.check(err)
-	if len(rows) != len(last) {
-		a.fault(wrong, "car %d epoch %d: %d latest values of %d signals", c.vehicle, e, len(rows), len(last))
-	}
-	for _, r := range rows {
-		if r != last[r.Signal] {
-			a.fault(wrong, "car %d epoch %d: latest says %+v, the rows %+v", c.vehicle, e, r, last[r.Signal])
-		}
-	}
+	a.latest(c, e, last)
 	a.check(a.v.Events(ctx, view, -ever, ever, func(r vault.EventRow) bool {
-		m := c.sent(int((r.Time - start) / (50 * second)))
-		if m == nil || len(m.Events) != 1 || !reflect.DeepEqual(r.Event, m.Events[0]) {
+		m := c.sent(numberOf(r.Time))
+		if m == nil || m.begun == 0 && !m.settled || len(m.Events) != 1 || !reflect.DeepEqual(r.Event, m.Events[0]) {
 			a.fault(invented, "event %+v", r)
 			return true
 		}
-		a.at(m, e, r.Seq).events++
+		a.at(m, e, r.Seq).see(facetOf(event))
 		return true
 	}))
 }
 
-// summary must count what the scans gave.
+// summary must count what the scans and the hours gave.
 func (a *audit) summary(c *car) {
 	view := vault.View{Vehicle: c.vehicle}
 	for e := uint32(1); e <= c.epoch; e++ {
@@ -161,6 +169,9 @@ func (a *audit) summary(c *car) {
 	a.check(err)
 	count := uint64(0)
 	for _, x := range s.Signals {
+		if x.Signal == signalNumber {
+			count -= uint64(a.counted[c.vehicle])
+		}
 		count += x.Count
 	}
 	for _, x := range s.Events {
@@ -168,7 +179,9 @@ func (a *audit) summary(c *car) {
 	}
 	for p, s := range a.sights {
 		if p.m.Vehicle == c.vehicle {
-			count -= uint64(s.readings + s.events)
+			if count -= uint64(s.values); s.has&facetOf(number) != 0 {
+				count++
+			}
 		}
 	}
 	if count != 0 {
@@ -178,7 +191,7 @@ func (a *audit) summary(c *car) {
 
 // follow must give the same, each message once and in order.
 func (a *audit) follow() {
-	shown := make(map[part]bool)
+	shown := make(map[part]facets)
 	last := uint64(0)
 	a.check(a.v.Follow(context.Background(), 0, func(e vault.Entry) bool {
 		if e.Seq <= last {
@@ -190,34 +203,44 @@ func (a *audit) follow() {
 		case e.Envelope.ID != "":
 			m = a.known(e.Envelope.ID)
 		case len(e.Readings) > 0:
-			m = a.w.car(e.Vehicle).sent(int((e.Readings[0].Time - start) / (50 * second)))
+			m = a.w.car(e.Vehicle).sent(numberOf(e.Readings[0].Time))
+		case len(e.Events) > 0:
+			m = a.w.car(e.Vehicle).sent(numberOf(e.Events[0].Time))
 		}
 		if m == nil {
 			a.fault(invented, "entry %+v", e)
 			return true
 		}
-		for _, epoch := range m.epochs {
-			want := make([]sayso.Reading, 0, 3)
-			for _, r := range m.Readings {
-				if r.Epoch == epoch {
-					want = append(want, r)
-				}
-			}
-			have := slices.DeleteFunc(slices.Clone(e.Readings), func(r sayso.Reading) bool { return r.Epoch != epoch })
-			if len(have) > 0 {
-				shown[part{m, epoch}] = true
-				if a.at(m, epoch, e.Seq); !slices.Equal(have, want) {
-					a.fault(altered, "entry of message %d of car %d: %+v", m.n, m.Vehicle, have)
-				}
-			}
-		}
+		a.entry(m, &e, shown)
 		return true
 	}))
-	if len(shown) != len(a.sights) {
-		a.fault(wrong, "the cursor shows %d parts, the views %d", len(shown), len(a.sights))
+	for p, s := range a.sights {
+		if s.has != shown[p] {
+			a.fault(wrong, "message %d of car %d, epoch %d: the cursor shows %b, the views %b", p.m.n, p.m.Vehicle, p.epoch, shown[p], s.has)
+		}
 	}
 	if a.v.Seq() < last || a.v.Seq() < a.w.floor {
 		a.fault(lost, "Seq is %d, the last entry %d, and %d was there", a.v.Seq(), last, a.w.floor)
+	}
+}
+
+// entry notes what an entry of the cursor shows of its message.
+func (a *audit) entry(m *message, e *vault.Entry, shown map[part]facets) {
+	see := func(epoch uint32, f facets, fine bool) {
+		p := part{m, epoch}
+		if a.at(m, epoch, e.Seq); !fine || shown[p]&f != 0 {
+			a.fault(altered, "entry of message %d of car %d: %+v", m.n, m.Vehicle, e)
+		}
+		shown[p] |= f
+	}
+	if e.Envelope.ID != "" {
+		see(e.Epoch, facetOf(envelope), reflect.DeepEqual(e.Envelope, m.Envelope))
+	}
+	for _, r := range e.Readings {
+		see(r.Epoch, facetOfSignal(r.Signal), slices.Contains(m.Readings, r))
+	}
+	for i := range e.Events {
+		see(e.Events[i].Epoch, facetOf(event), reflect.DeepEqual(e.Events, m.Events))
 	}
 }
 
@@ -236,8 +259,9 @@ func (a *audit) touched(m *message, epoch uint32) (may, must bool) {
 	return may, must
 }
 
-// judgeMessages: what is known to be kept is there and whole, what is erased is
-// not, and what was under way is whole or absent.
+// judgeMessages: what is known to be kept is there and whole but for what has gone
+// with time, what is erased or due to go is not, and what was under way is whole or
+// absent.
 func (a *audit) judgeMessages() {
 	for _, m := range a.w.h.messages {
 		kept, seen := m.settled || m.done != 0, false
@@ -248,26 +272,32 @@ func (a *audit) judgeMessages() {
 			s := a.sights[part{m, e}]
 			may, must := a.touched(m, e)
 			switch {
-			case s == nil && (kept || seen) && !m.gone[e] && !may:
+			case s == nil && (kept || seen) && !m.gone[e] && !may && !a.excused(m, e):
 				a.fault(lost, "message %d of car %d, epoch %d: sequence %d, known %v, the rest of it there %v", m.n, m.Vehicle, e, m.seq, kept, seen)
 			case s == nil:
 			case m.gone[e] || must:
 				a.fault(undead, "message %d of car %d, epoch %d", m.n, m.Vehicle, e)
 			case m.seq != 0 && m.seq != s.seq:
 				a.fault(order, "message %d of car %d was answered %d and is %d", m.n, m.Vehicle, m.seq, s.seq)
-			case !a.whole(m, e, s):
-				a.fault(altered, "message %d of car %d, epoch %d is torn: %+v", m.n, m.Vehicle, e, *s)
+			default:
+				a.judgeFacets(m, e, s)
 			}
 		}
 	}
 }
 
-func (a *audit) whole(m *message, epoch uint32, s *sight) bool {
-	events := 0
-	if m.Epoch == epoch {
-		events = len(m.Events)
+// judgeFacets looks whether all of a part is there that must be, once, and nothing
+// that must have gone.
+func (a *audit) judgeFacets(m *message, epoch uint32, s *sight) {
+	all, may, must := m.brings(epoch), a.w.went.goes(m), a.due.goes(m)
+	if miss := all &^ s.has; miss&^may != 0 || s.has&^all != 0 || s.twice {
+		a.fault(altered, "message %d of car %d, epoch %d is torn: %b of %b, %b may have gone, %v twice", m.n, m.Vehicle, epoch, s.has, all, may, s.twice)
 	}
-	return s.readings == 3 && s.events == events && s.envelope == (m.Epoch == epoch)
+	if s.has&must != 0 {
+		a.fault(wrong, "message %d of car %d, epoch %d: %b is there and must have gone with time", m.n, m.Vehicle, epoch, s.has&must)
+	}
+	a.w.fig.went.Add(int64(bits.OnesCount8(uint8(all &^ s.has))))
+	a.w.fig.held.Add(int64(bits.OnesCount8(uint8(all & must))))
 }
 
 // judgeErasures: an erasure that was under way took all or nothing of what was
@@ -287,10 +317,10 @@ func (a *audit) judgeErasures() {
 			if m.Vehicle != k.vehicle || !slices.Contains(m.epochs, k.epoch) || m.gone[k.epoch] || !m.settled && (m.done == 0 || m.done > list[0].begun) {
 				continue
 			}
-			if a.sights[part{m, k.epoch}] == nil {
-				away++
-			} else {
+			if a.sights[part{m, k.epoch}] != nil {
 				there++
+			} else if !a.excused(m, k.epoch) {
+				away++
 			}
 		}
 		if there > 0 && away > 0 {
@@ -312,16 +342,16 @@ func (a *audit) judgeOrder() {
 	last, hole := a.w.floor, (*message)(nil)
 	for _, m := range fresh {
 		var s *sight
-		covered := m.maybe
+		covered := true
 		for _, e := range m.epochs {
 			if have := a.sights[part{m, e}]; have != nil {
 				s = have
 			}
 			may, _ := a.touched(m, e)
-			covered = covered || may
+			covered = covered && (may || a.excused(m, e))
 		}
 		switch {
-		case s == nil && !covered && hole == nil:
+		case s == nil && !covered && !m.maybe && hole == nil:
 			hole = m
 		case s == nil:
 		case m.maybe: // it may be older
@@ -379,6 +409,25 @@ func (a *audit) keys() {
 	}
 }
 
+// took gives what an erasure is known to have taken by what else is away of the
+// ownership, though it may have gone with time itself.
+func (a *audit) took() map[part]bool {
+	out := make(map[part]bool)
+	for _, x := range a.w.h.erasures {
+		some := func(m *message) bool { return m.settled && m.Vehicle == x.vehicle && m.brought(x.epoch) }
+		if slices.ContainsFunc(a.w.h.messages, func(m *message) bool {
+			return some(m) && !m.gone[x.epoch] && a.sights[part{m, x.epoch}] == nil && !a.excused(m, x.epoch)
+		}) {
+			for _, m := range a.w.h.messages {
+				if some(m) {
+					out[part{m, x.epoch}] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
 // settle takes over what the audit has seen as known, and makes the cars send
 // again what is not there.
 func (a *audit) settle() {
@@ -386,6 +435,7 @@ func (a *audit) settle() {
 	h.Lock()
 	defer h.Unlock()
 	h.tick++
+	took := a.took()
 	for _, m := range h.messages {
 		seen := false
 		for _, e := range m.epochs {
@@ -396,14 +446,16 @@ func (a *audit) settle() {
 		if may := m.settled || m.done != 0 || seen; may {
 			m.settled, m.maybe, m.done = true, false, max(m.done, 1)
 			for _, e := range m.epochs {
-				m.gone[e] = a.sights[part{m, e}] == nil
+				if _, must := a.touched(m, e); a.sights[part{m, e}] == nil {
+					m.gone[e] = m.gone[e] || must || took[part{m, e}] || !a.excused(m, e)
+				}
 			}
 			continue
 		}
 		covered := m.begun != 0
 		for _, e := range m.epochs {
 			may, _ := a.touched(m, e)
-			covered = covered && may
+			covered = covered && (may || a.excused(m, e))
 		}
 		m.maybe = m.maybe || covered
 		m.begun, m.refused = 0, false

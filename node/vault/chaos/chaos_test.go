@@ -22,12 +22,16 @@ var (
 	images = flag.String("images", "", "where to leave the files of a store that failed")
 )
 
+// last is the plan of the last life of a store, which is verified.
+const last = "last"
+
 // livesOfAWorld is how many cuts one store survives before another is made.
 const livesOfAWorld = 12
 
 // figures are what a run prints.
 type figures struct {
 	acked, erased, refusals atomic.Int64
+	went, rolled, held      atomic.Int64 // seen at starts: what has gone with time; numbers that are in roll-ups only; what must have gone
 	mu                      sync.Mutex
 	cuts, kills, stops      int
 	struck                  map[string]int // plans that were met, by name
@@ -73,8 +77,8 @@ func (f *figures) String() string {
 		return f.opens[int(float64(len(f.opens)-1)*p)].Round(10 * time.Microsecond)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cuts (%d of the process alone), %d acked, %d erasures, %d refused; lost %d, invented %d, altered %d, out of order %d, erased and there %d, wrong answers %d; reopen p50 %v, p99 %v; struck:",
-		f.cuts, f.kills, f.acked.Load(), f.erased.Load(), f.refusals.Load(), f.faults[lost], f.faults[invented], f.faults[altered], f.faults[order], f.faults[undead], f.faults[wrong], at(0.5), at(0.99))
+	fmt.Fprintf(&b, "%d cuts (%d of the process alone), %d acked, %d erasures, %d refused; gone with time %d, of which due %d, in roll-ups %d; lost %d, invented %d, altered %d, out of order %d, erased and there %d, wrong answers %d; reopen p50 %v, p99 %v; struck:",
+		f.cuts, f.kills, f.acked.Load(), f.erased.Load(), f.refusals.Load(), f.went.Load(), f.held.Load(), f.rolled.Load(), f.faults[lost], f.faults[invented], f.faults[altered], f.faults[order], f.faults[undead], f.faults[wrong], at(0.5), at(0.99))
 	names := make([]string, 0, len(f.struck))
 	for n := range f.struck {
 		names = append(names, n)
@@ -102,6 +106,7 @@ var targets = []struct {
 	{"checkpoint", func(_ *disk, o op) bool { return o.base() == "checkpoint" && o.writes() }, 8},
 	{"trim", func(_ *disk, o op) bool { return o.in("log/") && o.kind == errorfs.OpRemove && o.base() != "next" }, 3},
 	{"rows", func(_ *disk, o op) bool { return o.in("rows/") && o.writes() }, 60},
+	{"pack", func(d *disk, o op) bool { return d.packing.Load() > 0 && o.writes() }, 16},
 	{"erase", func(d *disk, o op) bool { return d.erasing.Load() && o.writes() }, 16},
 }
 
@@ -141,7 +146,7 @@ func TestPowerCuts(t *testing.T) {
 						p, phase := scheme(nemesis, w)
 						w.live(p, phase)
 					}
-					w.live(&plan{name: "last", match: func(op) bool { return false }}, running)
+					w.live(&plan{name: last, match: func(op) bool { return false }}, running)
 					if done := (i + 1) * livesOfAWorld; done/5000 > i*livesOfAWorld/5000 {
 						t.Logf("so far: %v", fig)
 					}
@@ -157,6 +162,9 @@ func TestPowerCuts(t *testing.T) {
 		if fig.struck[target.name] < n/200 {
 			t.Errorf("%d of %d cuts hit %s: the nemesis misses", fig.struck[target.name], n, target.name)
 		}
+	}
+	if fig.went.Load() < int64(n) || fig.held.Load() < int64(n) || fig.rolled.Load() < int64(n) {
+		t.Error("retention does not act")
 	}
 }
 

@@ -73,6 +73,7 @@ type disk struct {
 	left    *vfs.MemFS // what is there after the cut
 	met     atomic.Bool
 	erasing atomic.Bool // an erasure has begun
+	packing atomic.Int32
 }
 
 func newDisk(mem *vfs.MemFS, rng *rand.Rand) *disk {

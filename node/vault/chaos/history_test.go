@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"sayso"
@@ -28,8 +29,8 @@ const (
 // message is one deposit of a car, and what its sender knows of it.
 type message struct {
 	*vault.Deposit
-	n      int // of the car
-	epochs []uint32
+	n      int             // of the car
+	epochs []uint32        // under which it brings something
 	gone   map[uint32]bool // what an opening has shown to be erased
 
 	begun   int    // when it was last given to the vault; 0 never
@@ -93,7 +94,7 @@ func (h *history) canary(vehicle uint64, epoch uint32, n int) string {
 // and sometimes of the one before, sometimes an event.
 func (h *history) compose(rng *rand.Rand, c *car) *message {
 	id := h.canary(c.vehicle, c.epoch, c.next)
-	at := start + sayso.Instant(c.next)*50*second
+	at := at(c.next)
 	body := make([]byte, []int{10, 200, 1500, 2600}[rng.IntN(4)])
 	for i := range body {
 		body[i] = byte(rng.IntN(256))
@@ -104,6 +105,9 @@ func (h *history) compose(rng *rand.Rand, c *car) *message {
 			Type: sayso.TypeStatus, Source: sayso.Address{19: byte(c.vehicle)}, Subject: sayso.NFT(137, sayso.Address{5}, c.vehicle),
 			Producer: sayso.NFT(137, sayso.Address{6}, 77), ID: id, Time: at.Time(), Data: []byte(`{"canary":"` + id + hex.EncodeToString(body) + `"}`),
 		},
+	}
+	if rng.IntN(8) == 0 {
+		d.Envelope.Type = sayso.TypeAttestation // which does not go with time
 	}
 	m := &message{Deposit: d, n: c.next, gone: make(map[uint32]bool)}
 	epochs := []uint32{c.epoch}
@@ -127,6 +131,14 @@ func (h *history) compose(rng *rand.Rand, c *car) *message {
 	h.messages = append(h.messages, m)
 	h.byID[id] = m
 	return m
+}
+
+// brought says whether a message has a part of an epoch.
+func (m *message) brought(epoch uint32) bool { return slices.Contains(m.epochs, epoch) }
+
+// has says whether a row is one of its readings.
+func (m *message) has(r vault.Row, epoch uint32) bool {
+	return slices.Contains(m.Readings, sayso.Reading{Signal: r.Signal, Epoch: epoch, Time: r.Time, Value: r.Value}) && r.Source == m.Envelope.Source
 }
 
 // mean notes that a message is being sent.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,11 +36,13 @@ type car struct {
 	shown    float64 // by latest in this life, of the present epoch
 }
 
+// sent is a message by its number, of which some are left out.
 func (c *car) sent(n int) *message {
-	if n < 0 || n >= len(c.messages) {
+	i, ok := slices.BinarySearchFunc(c.messages, n, func(m *message, n int) int { return m.n - n })
+	if !ok {
 		return nil
 	}
-	return c.messages[n]
+	return c.messages[i]
 }
 
 // world is a store, its senders and its nemesis, over many lives.
@@ -66,10 +69,16 @@ type world struct {
 	why       atomic.Value   // why the vault has stopped
 	between   func(step int) // called after every step
 	packs     packing        // those that wait for space, longer than a step
+	keeping   keeping        // what goes with time in this life
+	went      horizons       // what may have gone in any
+	ticks     bool           // retention acts by itself in this life, all the time
 }
 
 func newWorld(t testing.TB, seed uint64, fig *figures) *world {
 	w := &world{t: t, seed: seed, h: newHistory(seed), mem: vfs.NewCrashableMem(), fig: fig, steps: 24, patience: 20 * time.Second, clock: clock.NewManual(start.Time())}
+	for kind := range w.went {
+		w.went[kind] = -ever
+	}
 	for i := range 3 {
 		w.cars = append(w.cars, &car{vehicle: uint64(i + 1), epoch: 1})
 	}
@@ -88,11 +97,16 @@ func (w *world) car(vehicle uint64) *car {
 func (w *world) config(fatal func(error)) vault.Config {
 	k, err := rootkey.New([32]byte{7})
 	must(err)
+	often := time.Hour
+	if w.ticks {
+		often = 2 * time.Millisecond
+	}
 	return vault.Config{
 		FS: w.d, Dir: dir, RootKey: k, Clock: w.clock, Fatal: fatal,
 		SegmentBytes: 12 << 10, MemTableBytes: 32 << 10, CacheBytes: 64 << 10, ShelfBytes: 3 << 10, LatestEntries: 3, KeyEntries: 3,
 		CommitTimeout: w.patience, CheckpointEvery: 2 * time.Millisecond, MinFreeBytes: 1,
-		PackBytes: 300, PackEvery: time.Millisecond, Chunk: vault.ChunkSizes{Rows: 40, Inline: 64, Rollup: 2, Columns: 1 + w.life%2*1000}, // by column in every other life
+		Retain: w.keeping.policy(), RetainEvery: often,
+		PackBytes: 300, PackEvery: time.Millisecond, Chunk: vault.ChunkSizes{Rows: 16, Inline: 64, Rollup: 2, Columns: 1 + w.life%2*1000}, // by column in every other life
 	}
 }
 
@@ -139,6 +153,8 @@ func (w *world) live(p *plan, phase int) {
 	w.life++
 	w.rng = rand.New(rand.NewPCG(w.seed, uint64(w.life)))
 	w.d = newDisk(w.mem, rand.New(rand.NewPCG(w.seed, ^uint64(w.life))))
+	w.keeping, w.ticks = keepings(w.rng), w.rng.IntN(3) == 0
+	w.went.raise(w.keeping.horizons(w.clock.Now()))
 	w.d.before = func() { w.h.cutAt = w.h.now() }
 	w.d.after = func() { w.h.meantAt = w.h.now() }
 	rest := &plan{name: "rest", percent: p.percent, kill: p.kill}
@@ -182,6 +198,9 @@ func (w *world) lived(v *vault.Vault, p *plan, phase int, rest *plan) {
 		}
 	}
 	w.packed(&w.packs)
+	if p.name == last && w.going() {
+		w.whole(v)
+	}
 	if phase == closing {
 		w.d.arm(p)
 	} else if p.err == nil {
@@ -204,7 +223,13 @@ func (w *world) going() bool { return w.d.unhurt() && !w.stopped }
 // audit looks at the store; what it sees becomes known unless the nemesis has
 // struck meanwhile.
 func (w *world) audit(v *vault.Vault) {
-	a := &audit{w: w, v: v}
+	a := &audit{w: w, v: v, counted: make(map[uint64]int)}
+	for kind := range a.due {
+		a.due[kind] = -ever
+	}
+	if w.ticks && w.plan.err == nil { // nothing goes while this looks
+		a.retain()
+	}
 	a.run()
 	if len(a.faults) > 0 {
 		w.fail(a.faults)
@@ -272,6 +297,7 @@ type sending struct {
 // step lets some cars send, with an erasure among them now and then, while
 // somebody reads.
 func (w *world) step(v *vault.Vault) {
+	w.pass()
 	ctx := context.Background()
 	var wg sync.WaitGroup
 	packs := &packing{}
@@ -285,7 +311,7 @@ func (w *world) step(v *vault.Vault) {
 		wg.Go(func() { w.read(v, reader) })
 	}
 	if w.rng.IntN(8) == 0 {
-		packs.ask(v)
+		packs.ask(v, &w.d.packing)
 	}
 	eraseAt := w.rng.IntN(24)
 	var list []sending
@@ -304,6 +330,9 @@ func (w *world) step(v *vault.Vault) {
 		if len(c.pending) > 0 {
 			m, c.pending = c.pending[0], c.pending[1:]
 		} else {
+			if now := numberOf(sayso.At(w.clock.Now())); now > c.next && w.rng.IntN(2) == 0 {
+				c.next = now // it was parked, or is late
+			}
 			m = w.h.compose(w.rng, c)
 			c.messages = append(c.messages, m)
 		}
@@ -329,8 +358,10 @@ type packing struct {
 	errs []error
 }
 
-func (p *packing) ask(v *vault.Vault) {
+func (p *packing) ask(v *vault.Vault, at *atomic.Int32) {
+	at.Add(1)
 	p.Go(func() {
+		defer at.Add(-1)
 		if err := v.Pack(context.Background()); err != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -388,10 +419,10 @@ func (w *world) answered(m *message, k vault.Kept, err error) {
 	case k.Duplicate && !m.maybe:
 		w.fig.fault(invented)
 		w.fail([]string{fmt.Sprintf("message %d of car %d is not kept and answered as known", m.n, m.Vehicle)})
-	case k.Duplicate: // kept, and all of it erased
+	case k.Duplicate: // kept, and all of it erased, or gone with time
 		m.settled = true
 		for _, e := range m.epochs {
-			m.gone[e] = true
+			m.gone[e] = m.gone[e] || m.brings(e)&^w.went.goes(m) != 0
 		}
 		fallthrough
 	default:
