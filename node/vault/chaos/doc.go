@@ -4,7 +4,8 @@
 // full. Then the store is opened again and compared with what the senders were
 // told: nothing acknowledged is lost, nothing is invented or altered, what was
 // not acknowledged is whole or absent, the order is kept, what was erased stays
-// away. It is all tests:
+// away, and what goes with time goes when it is due and not before, by another
+// policy in each life. It is all tests:
 //
 //	go test ./node/vault/chaos                                  a thousand cuts, each tenth fault
 //	go test ./node/vault/chaos -cuts 50000 -every 1 -timeout 3h -v
