@@ -14,21 +14,28 @@ type packedRows struct {
 	hasher
 	texts  *texts
 	places map[id]uint32
-	kinds  map[kind]*table
+	kinds  map[kind]*form
 	buf    []byte
 }
 
-// table has the form of the rows of a kind.
-type table struct {
-	layout
-	of reflect.Type
+// form says how the values of a type are packed. It is found once for each kind of
+// row, since every message of a device reads two of them.
+type form struct {
+	of      reflect.Type
+	kind    reflect.Kind
+	element *form  // of a list, or of the values of a map
+	key     *form  // of a map
+	members []part // of a structure
 }
 
-// layout has the members of each structure that a row is made of.
-type layout map[reflect.Type][]int
+// part is a member of a structure, by its place in it.
+type part struct {
+	at int
+	*form
+}
 
 func newRows(t *texts) *packedRows {
-	return &packedRows{hasher: newHasher(), texts: t, places: map[id]uint32{}, kinds: map[kind]*table{}}
+	return &packedRows{hasher: newHasher(), texts: t, places: map[id]uint32{}, kinds: map[kind]*form{}}
 }
 
 // get gives a pointer to a row, nil where there is none.
@@ -42,8 +49,8 @@ func (r *packedRows) get(f fact) any {
 		return nil
 	}
 	row := reflect.New(t.of)
-	u := unpacker{t.layout, string(r.texts.view(at))}
-	u.value(row.Elem())
+	u := unpacker{string(r.texts.view(at))}
+	u.value(t, row.Elem())
 	return row.Interface()
 }
 
@@ -59,37 +66,36 @@ func (r *packedRows) put(f fact, row any) {
 	}
 	t := r.kinds[f.kind]
 	if t == nil {
-		t = &table{layout{}, reflect.TypeOf(row).Elem()}
-		t.layout.add(t.of)
+		t = formOf(reflect.TypeOf(row).Elem())
 		r.kinds[f.kind] = t
 	}
 	r.buf = t.pack(r.buf[:0], reflect.ValueOf(row).Elem())
 	r.places[key] = r.texts.keep(r.buf)
 }
 
-// add takes a type in. A member that JSON leaves out is no part of the row.
-func (l layout) add(t reflect.Type) {
-	switch t.Kind() {
-	case reflect.Slice, reflect.Map:
-		l.add(t.Elem())
+// formOf finds the form of a type. A member that JSON leaves out is no part of the
+// row.
+func formOf(t reflect.Type) *form {
+	f := &form{of: t, kind: t.Kind()}
+	switch f.kind {
+	case reflect.Map:
+		f.key, f.element = formOf(t.Key()), formOf(t.Elem())
+	case reflect.Slice:
+		f.element = formOf(t.Elem())
 	case reflect.Struct:
-		if _, known := l[t]; known {
-			return
-		}
-		l[t] = nil
 		for i := range t.NumField() {
-			if f := t.Field(i); f.Tag.Get("json") != "-" {
-				l[t] = append(l[t], i)
-				l.add(f.Type)
+			if m := t.Field(i); m.Tag.Get("json") != "-" {
+				f.members = append(f.members, part{i, formOf(m.Type)})
 			}
 		}
 	}
+	return f
 }
 
 // pack appends a value: numbers as varints, texts, lists and maps behind their
 // length, and one more than that, because none and an empty one differ.
-func (l layout) pack(b []byte, v reflect.Value) []byte {
-	switch v.Kind() {
+func (f *form) pack(b []byte, v reflect.Value) []byte {
+	switch f.kind {
 	case reflect.Bool:
 		if v.Bool() {
 			return append(b, 1)
@@ -107,8 +113,8 @@ func (l layout) pack(b []byte, v reflect.Value) []byte {
 		reflect.Copy(reflect.ValueOf(b[at:]), v)
 		return b
 	case reflect.Struct:
-		for _, i := range l[v.Type()] {
-			b = l.pack(b, v.Field(i))
+		for _, m := range f.members {
+			b = m.pack(b, v.Field(m.at))
 		}
 		return b
 	case reflect.Slice, reflect.Map:
@@ -116,25 +122,22 @@ func (l layout) pack(b []byte, v reflect.Value) []byte {
 			return append(b, 0)
 		}
 		b = binary.AppendUvarint(b, uint64(v.Len())+1)
-		if v.Kind() == reflect.Map {
+		if f.kind == reflect.Map {
 			for it := v.MapRange(); it.Next(); {
-				b = l.pack(l.pack(b, it.Key()), it.Value())
+				b = f.element.pack(f.key.pack(b, it.Key()), it.Value())
 			}
 			return b
 		}
 		for i := range v.Len() {
-			b = l.pack(b, v.Index(i))
+			b = f.element.pack(b, v.Index(i))
 		}
 		return b
 	}
-	panic(fmt.Sprintf("registry: rows have no members of type %s", v.Type()))
+	panic(fmt.Sprintf("registry: rows have no members of type %s", f.of))
 }
 
 // unpacker reads what pack wrote. It is never given anything else.
-type unpacker struct {
-	layout
-	in string
-}
+type unpacker struct{ in string }
 
 func (u *unpacker) number() (n uint64) {
 	for shift := 0; ; shift += 7 {
@@ -152,8 +155,8 @@ func (u *unpacker) take(n int) (s string) {
 	return s
 }
 
-func (u *unpacker) value(v reflect.Value) {
-	switch v.Kind() {
+func (u *unpacker) value(f *form, v reflect.Value) {
+	switch f.kind {
 	case reflect.Bool:
 		v.SetBool(u.number() == 1)
 	case reflect.Int, reflect.Int64:
@@ -166,35 +169,41 @@ func (u *unpacker) value(v reflect.Value) {
 	case reflect.Array:
 		copy(v.Bytes(), u.take(v.Len()))
 	case reflect.Struct:
-		for _, i := range u.layout[v.Type()] {
-			u.value(v.Field(i))
+		for i := range f.members {
+			u.value(f.members[i].form, v.Field(f.members[i].at))
 		}
 	case reflect.Slice:
-		if n := int(u.number()) - 1; n >= 0 {
-			v.Set(reflect.MakeSlice(v.Type(), n, n))
+		if n := int(u.number()) - 1; n == 0 {
+			v.Set(reflect.MakeSlice(f.of, 0, 0))
+		} else if n > 0 {
+			v.Grow(n)
+			v.SetLen(n)
 			for i := range n {
-				u.value(v.Index(i))
+				u.value(f.element, v.Index(i))
 			}
 		}
 	case reflect.Map:
-		n := int(u.number()) - 1
-		if n < 0 {
-			return
+		if n := int(u.number()) - 1; n >= 0 {
+			u.entries(f, v, n)
 		}
-		if m, ok := v.Addr().Interface().(*map[string]string); ok {
-			*m = make(map[string]string, n)
-			for range n {
-				key := u.take(int(u.number()))
-				(*m)[key] = u.take(int(u.number()))
-			}
-			return
-		}
-		v.Set(reflect.MakeMapWithSize(v.Type(), n))
+	}
+}
+
+// entries reads those of a map.
+func (u *unpacker) entries(f *form, v reflect.Value, n int) {
+	if m, ok := v.Addr().Interface().(*map[string]string); ok {
+		*m = make(map[string]string, n)
 		for range n {
-			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-			u.value(key)
-			u.value(value)
-			v.SetMapIndex(key, value)
+			key := u.take(int(u.number()))
+			(*m)[key] = u.take(int(u.number()))
 		}
+		return
+	}
+	v.Set(reflect.MakeMapWithSize(f.of, n))
+	for range n {
+		key, value := reflect.New(f.key.of).Elem(), reflect.New(f.element.of).Elem()
+		u.value(f.key, key)
+		u.value(f.element, value)
+		v.SetMapIndex(key, value)
 	}
 }
