@@ -37,33 +37,34 @@ func Account(chain uint64, a Address) DID {
 // `did:nft:<chainId>:<contract>_<tokenId>`, which becomes an erc721 DID.
 func ParseDID(s string) (DID, error) {
 	bad := func(why string) (DID, error) { return DID{}, fmt.Errorf("%q is not a DID: %s", s, why) }
-	parts := strings.Split(s, ":")
-	if len(parts) < 4 || parts[0] != "did" {
+	scheme, rest, _ := strings.Cut(s, ":")
+	method, rest, _ := strings.Cut(rest, ":")
+	number, rest, whole := strings.Cut(rest, ":")
+	if !whole || scheme != "did" {
 		return bad("want did:erc721:<chain>:<contract>:<token> or did:ethr:<chain>:<address>")
 	}
-	chain, err := strconv.ParseUint(parts[2], 10, 64)
+	chain, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
 		return bad("the chain id is not a number")
 	}
-	d := DID{Method: parts[1], Chain: chain}
-	address, token, hasToken := parts[3], "", false
-	switch {
-	case d.Method == MethodERC721 && len(parts) == 5:
-		token, hasToken = parts[4], true
-	case d.Method == "nft" && len(parts) == 4:
-		d.Method = MethodERC721
-		address, token, hasToken = cutToken(parts[3])
-		if !hasToken {
+	d := DID{Method: MethodERC721, Chain: chain}
+	address, token := rest, ""
+	switch parts := 4 + strings.Count(rest, ":"); {
+	case method == MethodERC721 && parts == 5:
+		address, token, _ = strings.Cut(rest, ":")
+	case method == "nft" && parts == 4:
+		if address, token, whole = strings.Cut(rest, "_"); !whole {
 			return bad("want did:nft:<chain>:<contract>_<token>")
 		}
-	case (d.Method == MethodEthr || d.Method == MethodERC20) && len(parts) == 4:
+	case (method == MethodEthr || method == MethodERC20) && parts == 4:
+		d.Method = method
 	default:
 		return bad("unknown method or wrong number of parts")
 	}
 	if d.Address, err = ParseAddress(address); err != nil {
 		return bad(err.Error())
 	}
-	if !hasToken {
+	if d.Method != MethodERC721 {
 		return d, nil
 	}
 	if d.Token, err = parseToken(token); err != nil {
@@ -72,15 +73,14 @@ func ParseDID(s string) (DID, error) {
 	return d, nil
 }
 
-func cutToken(s string) (address, token string, ok bool) { return strings.Cut(s, "_") }
-
 // parseToken reads a non-negative decimal number of up to 256 bits.
 func parseToken(s string) (*big.Int, error) {
-	if s == "" || len(s) > 78 || strings.Trim(s, "0123456789") != "" {
-		return nil, fmt.Errorf("the token id %q is not a decimal number", s)
-	}
-	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+	const longest = 78
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil && len(s) <= longest {
 		return new(big.Int).SetUint64(n), nil
+	}
+	if s == "" || len(s) > longest || strings.Trim(s, "0123456789") != "" {
+		return nil, fmt.Errorf("the token id %q is not a decimal number", s)
 	}
 	n, _ := new(big.Int).SetString(s, 10)
 	if n.BitLen() > 256 {

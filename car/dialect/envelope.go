@@ -15,6 +15,7 @@ import (
 	"sayso"
 	"sayso/car/dialect/internal/jsonscan"
 	"sayso/car/dialect/message"
+	"sayso/car/dialect/standard"
 )
 
 // MaxHeader is the largest envelope without its payload, as [Encode] writes
@@ -143,7 +144,11 @@ func (e *envelope) member(c *jsonscan.Cursor, name []byte) {
 	case "type":
 		e.text(c, seenType, &e.Type)
 	case "source":
-		e.text(c, seenSource, &e.source)
+		if e.from.Source.IsZero() || e.from.Statement {
+			e.text(c, seenSource, &e.source)
+		} else {
+			c.Skip()
+		}
 	case "subject":
 		e.text(c, seenSubject, &e.subject)
 	case "producer":
@@ -194,8 +199,21 @@ func (e *envelope) text(c *jsonscan.Cursor, bit uint32, to *string) {
 		return
 	}
 	if t := c.Text(); e.first(bit) {
-		*to = string(t)
+		*to = shared(t)
 	}
+}
+
+// shared is a text, without a copy of its own where nearly every message has it.
+func shared(t []byte) string {
+	switch string(t) {
+	case sayso.TypeStatus:
+		return sayso.TypeStatus
+	case contentJSON:
+		return contentJSON
+	case standard.Version:
+		return standard.Version
+	}
+	return string(t)
 }
 
 func (e *envelope) raw(c *jsonscan.Cursor, bit uint32, to *[]byte) {

@@ -200,7 +200,7 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, proven 
 		w.Header().Set("Connection", "close") // the body is not read
 		return nil, nil, err
 	}
-	in := &steady{Reader: r.Body, deadline: http.NewResponseController(w).SetReadDeadline}
+	in := &steady{Reader: r.Body, answer: w}
 	if r.ContentLength >= 0 && r.ContentLength <= small { // and not over the limit
 		body, release = d.room(int(r.ContentLength)) // as a small one it has reserved nothing
 		_, err = io.ReadFull(in, body)
@@ -250,7 +250,7 @@ const (
 // steady reads a body whose sender must not be too slow.
 type steady struct {
 	io.Reader
-	deadline func(time.Time) error
+	answer   http.ResponseWriter
 	began    time.Time
 	got, set int64
 }
@@ -264,7 +264,7 @@ func (s *steady) Read(p []byte) (int, error) {
 	if s.got-s.set >= 8*MinRate {
 		s.set = s.got
 		// A server that cannot set one has its own.
-		_ = s.deadline(s.began.Add(min(MaxTime, Grace+time.Duration(s.got)*time.Second/MinRate)))
+		_ = http.NewResponseController(s.answer).SetReadDeadline(s.began.Add(min(MaxTime, Grace+time.Duration(s.got)*time.Second/MinRate)))
 	}
 	n, err := s.Reader.Read(p)
 	s.got += int64(n)

@@ -27,8 +27,7 @@ type Devices struct {
 // equip adds to the door what it does beyond keeping one event at a time.
 func (f *Front) equip(d *door.Door) {
 	d.Begin = func(ctx context.Context, p *door.Parcel) (func(context.Context) (bool, error), error) {
-		deposit := vault.Deposit(*p)
-		wait, err := f.cfg.Vault.Begin(ctx, &deposit)
+		wait, err := f.cfg.Vault.Begin(ctx, (*vault.Deposit)(p))
 		if err != nil {
 			return nil, err
 		}
