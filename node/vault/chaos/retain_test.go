@@ -160,12 +160,12 @@ func (a *audit) excused(m *message, epoch uint32) bool {
 
 // hoursOf is how many numbers an hour has, and what they are.
 type hoursOf struct {
-	n, most       int // at least, at most
-	sum, mostSum  float64
-	low, high     float64
-	scanned       int
-	may, must     bool // the roll-up may, and must, have gone
-	exact, tested bool
+	n, most      int // at least, at most
+	sum, mostSum float64
+	low, high    float64
+	scanned      int
+	may, must    bool // the roll-up may, and must, have gone
+	tested       bool
 }
 
 // hours asks for the numbers of an ownership hour by hour: they are there by their
