@@ -35,7 +35,7 @@ var own = map[string]string{
 		mintSyntheticDeviceWithDeadline burnSyntheticDeviceWithDeadline mintVehicleAndSdWithDeadline`,
 	"Grants": `initialize TemplateContractSet AllPermissionsRevoked AllAccountPermissionsRevoked
 		revokeAll revokeAllBySig revokeAllAccountPermissions setPermissionsBySig setAccountPermissionsBySig
-		nonces eip712Domain InvalidOwnerSignature SignatureExpired InvalidAccountNonce`,
+		nonces eip712Domain InvalidOwnerSignature SignatureExpired InvalidAccountNonce GrantsNotVoided`,
 	"DevLicense":          `initialize AliasEndsWithZeroByte balanceOf getApproved isApprovedForAll Approval ApprovalForAll`,
 	"LicenseAccount":      `eip712Domain EIP712DomainChanged InvalidShortString StringTooLong onERC721Received`,
 	"VehicleId":           `initialize mint burnByRegistry acknowledge ApprovalsRefused ownerAndVersion voidGrants`,

@@ -94,6 +94,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
     event AllAccountPermissionsRevoked(address indexed grantor, uint256 version);
     event TemplateContractSet(address indexed templateContract);
 
+    error GrantsNotVoided(address asset, uint256 tokenId);
     error InvalidTokenId(address asset, uint256 tokenId);
     error Unauthorized(address addr);
     error ZeroAddress();
@@ -154,7 +155,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         uint256 deadline,
         bytes calldata signature
     ) external {
-        (address owner, uint256 version) = _requireToken(grant.asset, grant.tokenId);
+        (address owner, uint256 version,) = _requireToken(grant.asset, grant.tokenId);
         _checkGrantSignature(owner, grant, source, nonce, deadline, signature);
         _set(owner, version, grant, source);
     }
@@ -198,8 +199,9 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
 
     /// @notice Voids every grant on a token at once. Only the token's owner and the asset contract may call.
     function revokeAll(address asset, uint256 tokenId) external {
-        address owner = _revokeAll(asset, tokenId);
+        (address owner, uint256 version, bool versioned) = _requireToken(asset, tokenId);
         if (msg.sender != owner && msg.sender != asset) revert Unauthorized(msg.sender);
+        _revokeAll(asset, tokenId, version, versioned);
     }
 
     /// @notice The same, signed by the token's owner with nonce and deadline; anyone may bring it.
@@ -210,8 +212,9 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         uint256 deadline,
         bytes calldata signature
     ) external {
-        address owner = _revokeAll(asset, tokenId);
+        (address owner, uint256 version, bool versioned) = _requireToken(asset, tokenId);
         _checkRevokeSignature(owner, asset, tokenId, nonce, deadline, signature);
+        _revokeAll(asset, tokenId, version, versioned);
     }
 
     /// @notice Voids every grant of the caller on its account at once.
@@ -226,38 +229,27 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         ++_store().version[asset][tokenId];
     }
 
-    /// @dev Voids first and gives the owner, for the caller to check who asks: that takes one call of the asset, not two.
-    function _revokeAll(address asset, uint256 tokenId) private returns (address owner) {
-        bool versioned;
-        uint256 word;
-        uint256 version;
-        bytes4 selector = IVersioned.voidGrants.selector;
-        assembly ("memory-safe") {
-            mstore(0, selector)
-            mstore(4, tokenId)
-            versioned := call(gas(), asset, 0, 0, 0x24, 0, 0x40)
-            versioned := and(versioned, eq(returndatasize(), 0x40))
-            word := mload(0)
-            version := mload(0x20)
-        }
-        if (!versioned) {
-            (, word,) = _ask(asset, IERC721.ownerOf.selector, tokenId, 0x20);
-            version = ++_store().version[asset][tokenId];
-        }
-        owner = _requireAddress(word, asset, tokenId);
-        emit AllPermissionsRevoked(asset, tokenId, version);
+    /// @dev The only call here that lets an asset act. It comes when all is checked and a signature that brought it is
+    /// spent. The event comes after it: should the asset give a grant meanwhile, whoever follows the events ends that too.
+    function _revokeAll(address asset, uint256 tokenId, uint256 version, bool versioned) private {
+        uint256 voided = version + 1;
+        if (versioned) (, voided) = IVersioned(asset).voidGrants(tokenId);
+        else _store().version[asset][tokenId] = voided;
+        if (voided <= version) revert GrantsNotVoided(asset, tokenId);
+        emit AllPermissionsRevoked(asset, tokenId, voided);
     }
 
     function _setByCaller(Grant memory g, string calldata source) private {
-        (address owner, uint256 version) = _requireToken(g.asset, g.tokenId);
+        (address owner, uint256 version,) = _requireToken(g.asset, g.tokenId);
         if (msg.sender != owner && msg.sender != g.asset) revert Unauthorized(msg.sender);
         _set(owner, version, g, source);
     }
 
     function _set(address owner, uint256 version, Grant memory g, string calldata source) private {
+        _checkGrant(g, g.asset);
         bytes32 key = _key(g.asset, g.tokenId, g.grantee);
         _keepEarlier(key, version);
-        _put(key, version, owner, g.asset, g, source);
+        _put(key, version, owner, g, source);
     }
 
     /// @dev Moves a record of an earlier version to the key of that version before another takes its place.
@@ -275,20 +267,17 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
     }
 
     function _setAccount(Grant memory g, string calldata source) private {
-        _put(_accountKey(g.asset, g.grantee), 0, g.asset, address(0), g, source);
+        _checkGrant(g, address(0));
+        _put(_accountKey(g.asset, g.grantee), 0, g.asset, g, source);
     }
 
     /// @param templateAsset what a template must be made for: the asset, or zero for an account
-    function _put(
-        bytes32 key,
-        uint256 version,
-        address grantor,
-        address templateAsset,
-        Grant memory g,
-        string calldata source
-    ) private {
-        if (g.templateId != 0) _checkTemplate(g.templateId, templateAsset, g.permissions);
+    function _checkGrant(Grant memory g, address templateAsset) private view {
         if (g.grantee == address(0)) revert ZeroAddress();
+        if (g.templateId != 0) _checkTemplate(g.templateId, templateAsset, g.permissions);
+    }
+
+    function _put(bytes32 key, uint256 version, address grantor, Grant memory g, string calldata source) private {
         _write(key, version, grantor, g, source);
         emit PermissionsSet(g.asset, g.tokenId, g.permissions, g.grantee, g.expiration, g.templateId, source);
     }
@@ -414,7 +403,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         view
         returns (PermissionRecord memory permissionRecord)
     {
-        (address owner, uint256 version) = _token(asset, tokenId);
+        (address owner, uint256 version,) = _token(asset, tokenId);
         bytes32 key = _key(asset, tokenId, grantee);
         if (owner != address(0) && address(uint160(_first(key))) == owner) return _read(key, version);
     }
@@ -431,7 +420,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
 
     /// @notice How many times all grants of a token were voided: transfers its asset reported, and calls of revokeAll.
     function tokenIdToVersion(address asset, uint256 tokenId) external view returns (uint256 version) {
-        (, version) = _token(asset, tokenId);
+        (, version,) = _token(asset, tokenId);
     }
 
     function templateContract() external view returns (address template_) {
@@ -456,7 +445,7 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
 
     /// @dev Whether `grantee` owns the token and so holds everything, and the permissions of its grant, 0 unless it holds now.
     function _heldOn(address asset, uint256 tokenId, address grantee) private view returns (bool all, uint256 held) {
-        (address owner, uint256 version) = _token(asset, tokenId);
+        (address owner, uint256 version,) = _token(asset, tokenId);
         if (owner == address(0)) return (false, 0);
         if (owner == grantee) return (true, 0);
         return (false, _active(_key(asset, tokenId, grantee), version, owner));
@@ -519,16 +508,23 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
         return held & mask == mask;
     }
 
-    function _requireToken(address asset, uint256 tokenId) private view returns (address owner, uint256 version) {
-        (owner, version) = _token(asset, tokenId);
+    function _requireToken(address asset, uint256 tokenId)
+        private
+        view
+        returns (address owner, uint256 version, bool versioned)
+    {
+        (owner, version, versioned) = _token(asset, tokenId);
         if (owner == address(0)) revert InvalidTokenId(asset, tokenId);
     }
 
-    /// @dev Owner of a token (zero when the asset is no contract, fails, or knows no such token) and version of its grants.
-    /// Nobody makes an asset's own version unheard by giving too little gas: a call that runs out leaves a 64th, which does
-    /// not pay for the second question.
-    function _token(address asset, uint256 tokenId) private view returns (address owner, uint256 version) {
-        bool versioned;
+    /// @dev Owner of a token (zero when the asset is no contract, fails, or knows no such token), version of its grants, and
+    /// whether the asset keeps that itself. Nobody makes an asset's own version unheard by giving too little gas: a call that
+    /// runs out leaves a 64th, which does not pay for the second question.
+    function _token(address asset, uint256 tokenId)
+        private
+        view
+        returns (address owner, uint256 version, bool versioned)
+    {
         uint256 word;
         (versioned, word, version) = _ask(asset, IVersioned.ownerAndVersion.selector, tokenId, 0x40);
         if (!versioned) {
@@ -536,11 +532,6 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
             version = _store().version[asset][tokenId];
         }
         if (word <= type(uint160).max) owner = address(uint160(word));
-    }
-
-    function _requireAddress(uint256 word, address asset, uint256 tokenId) private pure returns (address) {
-        if (word == 0 || word > type(uint160).max) revert InvalidTokenId(asset, tokenId);
-        return address(uint160(word));
     }
 
     /// @dev The answer of a view about a token, zero unless it has exactly `size` bytes: one word or two.

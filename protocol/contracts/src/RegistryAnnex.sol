@@ -105,12 +105,14 @@ contract RegistryAnnex is Manufacturers, VehiclesWithSynthetics {
     function isDigestUsed(bytes32 digest) external view returns (bool) {
         return _reg().digestUsed[digest];
     }
-    /// @notice Whether the old form of a claim, of this device for this owner, was accepted already.
+
+    /// @notice Whether the old form of a claim, of this device for this owner, was accepted already, or is refused as if it
+    /// were because the owner's address resembles that of the first claimant.
     function isClaimUsed(uint256 aftermarketDeviceNode, address owner) external view returns (bool) {
         RegistryStore storage s = _reg();
         bytes32 digest = _digest(keccak256(abi.encode(CLAIM_TYPE, aftermarketDeviceNode, owner)));
         return owner != address(0)
-            && (s.deviceByAddress[s.devices[aftermarketDeviceNode].addr].firstClaimant == owner || s.digestUsed[digest]);
+            && (s.devices[aftermarketDeviceNode].firstClaimant == _claimantTag(owner) || s.digestUsed[digest]);
     }
 
     /// @notice Whether the old form of a mint of a synthetic device, of this connection for this vehicle, was accepted

@@ -9,6 +9,22 @@ import {Base} from "./support/Base.sol";
 import {Passkey} from "./support/Passkey.sol";
 import {Wallet} from "./support/Wallet.sol";
 
+/// @notice Brings what it was given to the account that calls it, once more.
+contract Echo {
+    bytes private _call;
+    bytes public answer;
+
+    function prepare(bytes calldata call_) external {
+        _call = call_;
+    }
+
+    function ping() external {
+        bool ok;
+        (ok, answer) = msg.sender.call(_call);
+        require(!ok, "the account did it twice");
+    }
+}
+
 /// @notice People's accounts: what the passkey signs happens, and nothing else.
 contract AccountTest is Base {
     uint256 private constant KEY = 0xFACE;
@@ -125,6 +141,18 @@ contract AccountTest is Base {
         if (field == 6) vm.chainId(1 + by % 0xfffffff == block.chainid ? 1 : 1 + by % 0xfffffff);
         vm.expectRevert(err("InvalidSignature()"));
         _account.execute(calls, nonce, deadline, sig);
+    }
+
+    /// @dev What a passkey signed, the contract that it calls does not bring a second time from within.
+    function test_doesNothingTwice_thoughTheCalledBringsItAgain() public {
+        Echo echo = new Echo();
+        Call[] memory calls = new Call[](1);
+        calls[0] = Call(address(echo), 0, abi.encodeCall(Echo.ping, ()));
+        bytes memory sig = Passkey.sign(KEY, executeDigest(_account, calls, 0, FAR));
+        echo.prepare(abi.encodeCall(Account.execute, (calls, 0, FAR, sig)));
+        _account.execute(calls, 0, FAR, sig);
+        bytes memory refusal = abi.encodeWithSignature("InvalidAccountNonce(address,uint256)", address(_account), 1);
+        vm.assertEq(keccak256(echo.answer()), keccak256(refusal), "why");
     }
 
     /// @dev A signature for one account is worth nothing at another of the same passkey.

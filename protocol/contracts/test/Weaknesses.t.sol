@@ -69,7 +69,7 @@ contract WeaknessesTest is Base {
         registry.claimAftermarketDevice(id, sig);
     }
 
-    /// @dev The first claimant is remembered beside the key, later ones by digest, also after the key was replaced.
+    /// @dev The first claimant is remembered beside the device, later ones by digest, also after the key was replaced.
     function test_oneClaimSignature_claimsOnce_whateverHappensBetween() public {
         uint256 id = claimedDevice(alice);
         vm.prank(alice);
@@ -93,6 +93,22 @@ contract WeaknessesTest is Base {
         bytes memory ownerSig = sign(ALICE_KEY, digest);
         vm.expectRevert(abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", digest));
         registry.claimAftermarketDeviceSign(id, alice, ownerSig, deviceSig);
+    }
+
+    /// @dev Of the first claimant a part of the address is kept. Who shares it is refused in the old form, never let in twice.
+    function test_claimant_whoseAddressResemblesTheFirst_takesTheFormWithDeadline() public {
+        uint256 id = claimedDevice(alice);
+        vm.prank(alice);
+        devices.returnToManufacturer(id);
+        address twin = address(uint160(alice) ^ (1 << 24));
+        bytes memory sig = sign(DEVICE_KEY, claimDigest(id, twin));
+        vm.expectRevert(abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", claimDigest(id, twin)));
+        vm.prank(twin);
+        registry.claimAftermarketDevice(id, sig);
+        sig = sign(DEVICE_KEY, claimDigest(id, twin, 0, FAR));
+        vm.prank(twin);
+        registry.claimAftermarketDeviceWithDeadline(id, twin, 0, FAR, "", sig);
+        vm.assertEq(devices.ownerOf(id), twin, "owner");
     }
 
     function test_onePairSignature_pairsOnce() public {

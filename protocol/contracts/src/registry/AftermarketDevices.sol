@@ -69,11 +69,11 @@ abstract contract AftermarketDevices is Vehicles {
         returns (uint256 id)
     {
         if (info.addr == address(0)) revert ZeroAddress();
-        if (_reg().deviceByAddress[info.addr].device != 0) revert DeviceAlreadyRegistered(info.addr);
+        if (_reg().deviceByAddress[info.addr] != 0) revert DeviceAlreadyRegistered(info.addr);
         id = _reg().deviceNft.mint(owner);
         _countMove(ONE_DEVICE, address(0), owner);
-        _reg().devices[id] = DeviceNode(info.addr, 0, uint40(manufacturerNode), false);
-        _reg().deviceByAddress[info.addr].device = uint64(id);
+        _reg().devices[id] = DeviceNode(info.addr, 0, uint24(manufacturerNode), 0, false);
+        _reg().deviceByAddress[info.addr] = id;
         emit AftermarketDeviceNodeMinted(manufacturerNode, id, info.addr, owner);
         _emitDeviceAttributes(id, info.attrInfoPairs);
     }
@@ -129,17 +129,17 @@ abstract contract AftermarketDevices is Vehicles {
         }
     }
 
-    /// @dev Digest of a claim in the old form, marked as used. The first owner who claims a device is kept beside the
-    /// device's key, where it costs no slot; the digests of later owners are kept like those of other old forms. Device
-    /// and owner are all that the digest depends on, so the owner's address says exactly which one was used.
+    /// @dev Digest of a claim in the old form, marked as used. The first owner who claims a device so is kept beside the
+    /// device's key, where it costs no slot; the digests of later owners are kept like those of other old forms. Device and
+    /// owner are all that the digest depends on. Should a later owner's address share the part of it that is kept, that
+    /// owner is refused in the old form only.
     function _claimDigestOnce(uint256 id, address owner) private returns (bytes32 digest) {
-        DeviceKey storage k = _reg().deviceByAddress[_reg().devices[id].addr];
+        DeviceNode storage d = _reg().devices[id];
         bytes32 structHash = _hash(CLAIM_TYPE, id, uint160(owner));
-        if (k.firstClaimant != address(0)) {
-            if (k.firstClaimant == owner) revert SignatureAlreadyUsed(_digest(structHash));
-            return _digestOnce(structHash);
-        }
-        k.firstClaimant = owner;
+        uint24 tag = _claimantTag(owner);
+        if (d.firstClaimant == tag) revert SignatureAlreadyUsed(_digest(structHash));
+        if (d.firstClaimant != 0) return _digestOnce(structHash);
+        d.firstClaimant = tag;
         return _digest(structHash);
     }
 
@@ -269,7 +269,7 @@ abstract contract AftermarketDevices is Vehicles {
         if (!d.claimed) revert AdNotClaimed(deviceId);
         if (d.vehicle != 0) revert AdPaired(deviceId);
         if (v.aftermarketDevice != 0) revert VehiclePaired(vehicleId);
-        d.vehicle = uint48(vehicleId);
+        d.vehicle = uint40(vehicleId);
         v.aftermarketDevice = uint64(deviceId);
         emit AftermarketDevicePaired(deviceId, vehicleId, owner);
     }
@@ -300,9 +300,9 @@ abstract contract AftermarketDevices is Vehicles {
             _requireMaker(d.manufacturer, MAY_RESET);
             if (d.vehicle != 0) revert AdPaired(id);
             if (addr == address(0)) revert ZeroAddress();
-            if (_reg().deviceByAddress[addr].device != 0) revert DeviceAlreadyRegistered(addr);
-            _reg().deviceByAddress[addr] = _reg().deviceByAddress[d.addr];
+            if (_reg().deviceByAddress[addr] != 0) revert DeviceAlreadyRegistered(addr);
             delete _reg().deviceByAddress[d.addr];
+            _reg().deviceByAddress[addr] = id;
             d.addr = addr;
             emit AftermarketDeviceAddressReset(d.manufacturer, id, addr);
         }
@@ -349,7 +349,7 @@ abstract contract AftermarketDevices is Vehicles {
     }
 
     function getAftermarketDeviceIdByAddress(address addr) external view returns (uint256 nodeId) {
-        return _reg().deviceByAddress[addr].device;
+        return _reg().deviceByAddress[addr];
     }
 
     function getAftermarketDeviceAddressById(uint256 nodeId) external view returns (address addr) {

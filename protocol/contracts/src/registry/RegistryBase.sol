@@ -54,11 +54,13 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
         uint64 firstConnection;
     }
 
-    /// @dev One slot. Ids count from 1, so the narrow types cannot overflow in practice.
+    /// @dev One slot. Ids count from 1, so the narrow types cannot overflow in practice. `firstClaimant` is a part of the
+    /// address of the first owner who claimed with a signature of the old form.
     struct DeviceNode {
         address addr;
-        uint48 vehicle;
-        uint40 manufacturer;
+        uint40 vehicle;
+        uint24 manufacturer;
+        uint24 firstClaimant;
         bool claimed;
     }
 
@@ -66,12 +68,6 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
     struct SyntheticNode {
         address addr;
         uint64 vehicle;
-    }
-
-    /// @dev One slot: whose key it is, and who claimed first with a signature of the old form.
-    struct DeviceKey {
-        uint64 device;
-        address firstClaimant;
     }
 
     /// @custom:storage-location erc7201:sayso.Registry
@@ -85,7 +81,7 @@ abstract contract RegistryBase is AccessManagedUpgradeable {
         mapping(uint256 id => VehicleNode) vehicles;
         mapping(uint256 id => string) deviceDefinition;
         mapping(uint256 id => DeviceNode) devices;
-        mapping(address key => DeviceKey) deviceByAddress;
+        mapping(address key => uint256) deviceByAddress;
         mapping(uint256 id => address) beneficiary;
         mapping(bytes32 kindAndName => bool) attributeListed;
         mapping(bytes32 digest => bool) digestUsed;

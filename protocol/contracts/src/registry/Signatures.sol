@@ -97,6 +97,11 @@ abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
         _reg().digestUsed[digest] = true;
     }
 
+    /// @dev What is kept of the first owner who claimed a device with a signature of the old form; never 0.
+    function _claimantTag(address owner) internal pure returns (uint24) {
+        return uint24(uint160(owner)) | 1;
+    }
+
     /// @dev Spends a nonce of `signer` and checks the deadline (unix seconds, inclusive).
     function _spend(address signer, uint256 nonce, uint256 deadline) internal {
         if (block.timestamp > deadline) revert SignatureExpired(deadline);

@@ -198,7 +198,8 @@ contract Society {
             : abi.encodeCall(p.annex.mintSyntheticDeviceSign, (d));
         if (!step(by, address(p.registry), call)) return;
         expect(by == p.cloud && ownerOf(d.vehicleNode) == person(signer), "connected without the right");
-        use(digest);
+        // The form with deadline names a nonce and not whose it is: the next owner of the vehicle may sign the same.
+        use(withDeadline ? keccak256(abi.encode(digest, person(signer))) : digest);
         if (withDeadline) ++registryNonces[person(signer)];
     }
 

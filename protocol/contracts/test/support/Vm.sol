@@ -9,6 +9,23 @@ interface Vm {
         address emitter;
     }
 
+    /// @dev A call of an account or a look at it, kind 0 a call that may change state, 3 one that may not. The members that
+    /// follow these are not used here.
+    struct AccountAccess {
+        uint256 forkId;
+        uint256 chainId;
+        uint8 kind;
+        address account;
+        address accessor;
+        bool initialized;
+        uint256 oldBalance;
+        uint256 newBalance;
+        bytes deployedCode;
+        uint256 value;
+        bytes data;
+        bool reverted;
+    }
+
     function addr(uint256 key) external pure returns (address);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function prank(address sender) external;
@@ -26,6 +43,8 @@ interface Vm {
     function expectPartialRevert(bytes4 selector) external;
     function expectRevert() external;
     function expectEmit(address emitter) external;
+    function startStateDiffRecording() external;
+    function stopAndReturnStateDiff() external returns (AccountAccess[] memory);
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
 
