@@ -146,23 +146,17 @@ func (c *tableColumn) append(b []byte) []byte {
 // greatest common divisor, the sequences since the lowest, and the distinct sets
 // of rows; it answers which set each column has.
 func (t *table) encodeTimes(bucket uint32) (b []byte, presence []int) {
-	start, unit := int64(startOfBucket(bucket)), int64(0)
-	for _, at := range t.times {
-		unit = gcd(unit, at-start)
-	}
-	unit = max(unit, 1)
-	room := make([]int64, len(t.times))
-	for i, at := range t.times {
-		room[i] = (at - start) / unit
-	}
+	room := wholePool.Get().(*whole)
+	defer wholePool.Put(room)
+	unit, list := room.inUnits(t.times, int64(startOfBucket(bucket)))
 	b = make([]byte, 0, len(t.times)+64)
 	b = binary.AppendUvarint(b, uint64(unit))
-	b = column.AppendInts(b, room)
+	b = column.AppendInts(b, list)
 	low := slices.Min(t.seqs)
 	for i, seq := range t.seqs {
-		room[i] = seq - low
+		list[i] = seq - low
 	}
-	seqs := column.AppendInts(nil, room)
+	seqs := column.AppendInts(nil, list)
 	b = append(binary.AppendUvarint(b, uint64(len(seqs))), seqs...)
 	var sets [][]int64
 	presence = make([]int, len(t.cols))
@@ -184,13 +178,6 @@ func (t *table) encodeTimes(bucket uint32) (b []byte, presence []int) {
 		b = append(binary.AppendUvarint(b, uint64(len(set))), set...)
 	}
 	return b, presence
-}
-
-func gcd(a, b int64) int64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 // chunk is an opened head.

@@ -18,8 +18,8 @@ func merged(list []*table) *table {
 	}
 	out := &table{source: list[0].source, times: make([]int64, 0, total), seqs: make([]int64, 0, total)}
 	if apart {
-		for _, t := range list {
-			out.follow(t)
+		for i := range list {
+			out.follow(list[i:])
 		}
 	} else {
 		out.interleave(list)

@@ -25,9 +25,11 @@ func appendRollups(b []byte, t *table, c *tableColumn, packed []byte) []byte {
 	start := t.times[0] - int64(sayso.Instant(t.times[0])-startOfBucket(bucketOf(sayso.Instant(t.times[0]))))
 	head := len(b)
 	b = append(b, 0, rollupRaw)
-	ms := make([]int64, len(c.numbers))
-	scale, _, whole, err := column.Scaled(ms, packed)
-	if whole = whole && err == nil; whole {
+	room := wholePool.Get().(*whole)
+	defer wholePool.Put(room)
+	ms := room.of(len(c.numbers))
+	scale, _, decimal, err := column.Scaled(ms, packed)
+	if decimal = decimal && err == nil; decimal {
 		b[head+1] = byte(math.Round(math.Log10(scale)))
 	}
 	for i := 0; i < len(c.rows); {
@@ -37,7 +39,7 @@ func appendRollups(b []byte, t *table, c *tableColumn, packed []byte) []byte {
 			j++
 		}
 		b[head] |= 1 << h
-		if whole {
+		if decimal {
 			b = appendWhole(b, ms[i:j])
 		} else {
 			b = appendRaw(b, c.numbers[i:j])

@@ -24,9 +24,10 @@ const columnsFormat = 2
 
 // sheets are the readings of a deposit by column.
 type sheets struct {
-	list []sheet // of which the first used are in use
-	used int
-	room []byte
+	list  []sheet // of which the first used are in use
+	used  int
+	room  []byte
+	whole whole
 }
 
 // sheet has the readings of one hour and epoch. The rows of its columns are
@@ -250,20 +251,8 @@ func (s *sheets) appendSheet(b []byte, source sayso.Address, x *sheet) []byte {
 }
 
 func (s *sheets) appendTimes(b []byte, times []int64) []byte {
-	unit := int64(0)
-	for _, at := range times {
-		if unit = gcd(unit, at); unit == 1 {
-			break
-		}
-	}
-	unit = max(unit, 1)
+	unit, short := s.whole.inUnits(times, 0)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(len(times))), uint64(unit))
-	short := slices.Clone(times)
-	if unit > 1 {
-		for i := range short {
-			short[i] /= unit
-		}
-	}
 	s.room = column.AppendInts(s.room[:0], short)
 	return putBytes(b, s.room)
 }

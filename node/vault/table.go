@@ -196,22 +196,20 @@ func (t *table) appendRows(rows []Row) []Row {
 	return rows
 }
 
-// follow appends a table whose rows are all later.
-func (t *table) follow(next *table) {
-	base := int64(len(t.times))
+// follow appends the first of some tables whose rows are all later, each later
+// than those of the one before. A column has room for all.
+func (t *table) follow(list []*table) {
+	next, base := list[0], int64(len(t.times))
 	t.times = append(t.times, next.times...)
 	t.seqs = append(t.seqs, next.seqs...)
 	for i := range next.cols {
 		n := &next.cols[i]
 		c := t.column(n.signal, n.kind)
 		if c.rows == nil {
-			c.rows = make([]int64, 0, cap(t.times))
+			c.reserve(list)
 		}
 		for _, row := range n.rows {
 			c.rows = append(c.rows, base+row)
-		}
-		if n.numbers != nil && c.numbers == nil {
-			c.numbers = make([]float64, 0, cap(c.rows))
 		}
 		c.numbers = append(c.numbers, n.numbers...)
 		c.texts = append(c.texts, n.texts...)
@@ -221,12 +219,41 @@ func (t *table) follow(next *table) {
 	}
 }
 
-// column finds a column, or makes it at the end.
-func (t *table) column(s sayso.SignalID, k sayso.Kind) *tableColumn {
+// reserve makes room for the values that tables have of a column.
+func (c *tableColumn) reserve(list []*table) {
+	n := 0
+	for _, t := range list {
+		if x := t.find(c.signal, c.kind); x != nil {
+			n += len(x.rows)
+		}
+	}
+	c.rows = make([]int64, 0, n)
+	switch c.kind {
+	case sayso.Text:
+		c.texts = make([]string, 0, n)
+	case sayso.Position:
+		for i := range c.fixes {
+			c.fixes[i] = make([]float64, 0, n)
+		}
+	default:
+		c.numbers = make([]float64, 0, n)
+	}
+}
+
+// find finds a column, nil if there is none.
+func (t *table) find(s sayso.SignalID, k sayso.Kind) *tableColumn {
 	for i := range t.cols {
 		if t.cols[i].signal == s && t.cols[i].kind == k {
 			return &t.cols[i]
 		}
+	}
+	return nil
+}
+
+// column finds a column, or makes it at the end.
+func (t *table) column(s sayso.SignalID, k sayso.Kind) *tableColumn {
+	if c := t.find(s, k); c != nil {
+		return c
 	}
 	t.cols = append(t.cols, tableColumn{signal: s, kind: k})
 	return &t.cols[len(t.cols)-1]

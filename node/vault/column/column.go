@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // blockLen is how many values share a width.
@@ -38,10 +39,12 @@ func AppendInts(b []byte, v []int64) []byte {
 func appendBlock(b []byte, v []int64) []byte {
 	low, high := v[0], v[0]
 	lowStep, highStep := int64(math.MaxInt64), int64(math.MinInt64)
-	for i := 1; i < len(v); i++ {
-		low, high = min(low, v[i]), max(high, v[i])
-		step := v[i] - v[i-1] // may wrap, and wraps back
+	before := v[0]
+	for _, x := range v[1:] {
+		low, high = min(low, x), max(high, x)
+		step := x - before // may wrap, and wraps back
 		lowStep, highStep = min(lowStep, step), max(highStep, step)
+		before = x
 	}
 	width := bits.Len64(uint64(high) - uint64(low))
 	if len(v) > 2 {
@@ -49,45 +52,40 @@ func appendBlock(b []byte, v []int64) []byte {
 			b = append(b, deltaBit|byte(steps))
 			b = putVarint(b, v[0])
 			b = putVarint(b, lowStep)
-			p := packer{b: b, width: uint(steps)}
-			for i := 1; i < len(v); i++ {
-				p.put(uint64(v[i]-v[i-1]) - uint64(lowStep))
+			var room [blockLen]int64
+			each := room[:len(v)-1]
+			for i := range each {
+				each[i] = v[i+1] - v[i]
 			}
-			return p.end()
+			return pack(b, each, uint(steps), lowStep)
 		}
 	}
 	b = putVarint(append(b, byte(width)), low)
-	p := packer{b: b, width: uint(width)}
-	for _, x := range v {
-		p.put(uint64(x) - uint64(low))
-	}
-	return p.end()
+	return pack(b, v, uint(width), low)
 }
 
-// packer writes values of one width, the lowest bits first.
-type packer struct {
-	b     []byte
-	width uint
-	word  uint64
-	used  uint
-}
-
-func (p *packer) put(x uint64) {
-	p.word |= x << p.used
-	if p.used += p.width; p.used < 64 {
-		return
+// pack writes values of one width, each less base, the lowest bits first.
+func pack(b []byte, v []int64, width uint, base int64) []byte {
+	if width == 0 {
+		return b
 	}
-	p.b = binary.LittleEndian.AppendUint64(p.b, p.word)
-	p.used -= 64
-	p.word = x >> (p.width - p.used) // a shift by 64 gives 0
-}
-
-func (p *packer) end() []byte {
-	for ; p.used > 0; p.used -= min(p.used, 8) {
-		p.b = append(p.b, byte(p.word))
-		p.word >>= 8
+	start, size := len(b), (len(v)*int(width)+7)/8
+	b = slices.Grow(b, size+8)
+	out := b[start : start+size+8]
+	word, used := uint64(0), uint(0)
+	for _, d := range v {
+		x := uint64(d) - uint64(base)
+		word |= x << (used & 63)
+		if used += width; used < 64 {
+			continue
+		}
+		binary.LittleEndian.PutUint64(out, word)
+		out = out[8:]
+		used -= 64
+		word = x >> (width - used) // a shift by 64 gives 0
 	}
-	return p.b
+	binary.LittleEndian.PutUint64(out, word)
+	return b[:start+size]
 }
 
 func putVarint(b []byte, v int64) []byte {

@@ -51,6 +51,32 @@ func appendGaps(b []byte, rows []int64, k int) []byte {
 	return p.end()
 }
 
+// packer writes values of any width, the lowest bits first.
+type packer struct {
+	b     []byte
+	width uint
+	word  uint64
+	used  uint
+}
+
+func (p *packer) put(x uint64) {
+	p.word |= x << p.used
+	if p.used += p.width; p.used < 64 {
+		return
+	}
+	p.b = binary.LittleEndian.AppendUint64(p.b, p.word)
+	p.used -= 64
+	p.word = x >> (p.width - p.used) // a shift by 64 gives 0
+}
+
+func (p *packer) end() []byte {
+	for ; p.used > 0; p.used -= min(p.used, 8) {
+		p.b = append(p.b, byte(p.word))
+		p.word >>= 8
+	}
+	return p.b
+}
+
 // appendOfGaps reads what appendGaps wrote, of rows out of [0, of).
 func appendOfGaps(list []int64, b []byte, of int) (out []int64, ok bool) {
 	n, size := binary.Uvarint(b)

@@ -3,6 +3,7 @@ package column
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Numbers are written as m / 10^e with one e for all: the smallest with which
@@ -46,38 +47,62 @@ func exponentOf(v []float64) (e int) {
 	return e
 }
 
+// sample is of how many numbers the exponent is mostly that of all.
+const sample = 16
+
 // AppendNumbers packs numbers.
 func AppendNumbers(b []byte, v []float64) []byte {
-	e := exponentOf(v)
 	head := len(b)
-	b = append(b, byte(e))
-	p := pow10[e]
+	e := exponentOf(v[:min(len(v), sample)])
+	b, ok := appendDecimals(append(b, byte(e)), v, head, false)
+	if ok {
+		return b
+	}
+	b, _ = appendDecimals(append(b[:head], byte(exponentOf(v))), v, head, true)
+	return b
+}
+
+// appendDecimals writes blocks of numbers behind their head. Those that are not
+// decimals of its exponent become raw ones, or end it.
+func appendDecimals(b []byte, v []float64, head int, raw bool) (_ []byte, all bool) {
+	p := pow10[b[head]]
 	var ms [blockLen]int64
 	for len(v) > 0 {
 		n := min(len(v), blockLen)
-		ok := true
-		for i, f := range v[:n] {
-			var fits bool
-			if ms[i], fits = scaled(f, p); !fits {
-				ok = false
+		some := v[:n]
+		at, large := 0, int64(0)
+		for i, f := range some {
+			m, fits := scaled(f, p)
+			if !fits {
 				break
 			}
-			if ms[i] <= -wide || ms[i] >= wide {
-				b[head] |= wideBit
-			}
+			ms[i] = m
+			large |= m ^ m>>63
+			at++
 		}
-		if ok {
+		if large >= wide-1 && isWide(ms[:at]) {
+			b[head] |= wideBit
+		}
+		switch {
+		case at == n:
 			b = appendBlock(b, ms[:n])
-		} else {
+		case !raw:
+			return b, false
+		default:
 			b[head] |= rawBit
 			b = append(b, rawBlock)
-			for _, f := range v[:n] {
+			for _, f := range some {
 				b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
 			}
 		}
 		v = v[n:]
 	}
-	return b
+	return b, true
+}
+
+// isWide says whether sums of some numbers may not fit.
+func isWide(ms []int64) bool {
+	return slices.ContainsFunc(ms, func(m int64) bool { return m <= -wide || m >= wide })
 }
 
 // Scaled reads len(dst) numbers as whole ones to be divided by scale. It
