@@ -405,7 +405,22 @@ func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	if err := m.settle(name); err != nil {
 		return nil, err
 	}
-	return m.FS.Create(name, category)
+	f, err := m.FS.Create(name, category)
+	if err != nil || category != "pebble-compaction" && category != "pebble-memtable-flush" {
+		return f, err
+	}
+	return polite{f}, nil
+}
+
+// polite is a file of a flush or a compaction, which nobody waits for: after each
+// block, all who are ready to run go first. Go would give it ten milliseconds in turn with
+// every goroutine that answers somebody.
+type polite struct{ vfs.File }
+
+// Write writes a block.
+func (p polite) Write(b []byte) (int, error) {
+	runtime.Gosched()
+	return p.File.Write(b)
 }
 
 // Remove removes a file.
