@@ -233,8 +233,11 @@ contract Grants is IGrants, GrantSignatures, AccessManagedUpgradeable, UUPSUpgra
     /// spent. The event comes after it: should the asset give a grant meanwhile, whoever follows the events ends that too.
     function _revokeAll(address asset, uint256 tokenId, uint256 version, bool versioned) private {
         uint256 voided = version + 1;
-        if (versioned) (, voided) = IVersioned(asset).voidGrants(tokenId);
-        else _store().version[asset][tokenId] = voided;
+        if (versioned) {
+            (, voided) = IVersioned(asset).voidGrants(tokenId);
+        } else {
+            _store().version[asset][tokenId] = voided;
+        }
         if (voided <= version) revert GrantsNotVoided(asset, tokenId);
         emit AllPermissionsRevoked(asset, tokenId, voided);
     }

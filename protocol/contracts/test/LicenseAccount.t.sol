@@ -91,6 +91,13 @@ contract LicenseAccountTest is Base {
         _account.execute(address(vehicles), 0, data);
     }
 
+    function test_execute_answersWhatWasAnswered() public {
+        uint256 vehicle = mintVehicleTo(bob);
+        vm.prank(alice);
+        bytes memory answer = _account.execute(address(vehicles), 0, abi.encodeCall(vehicles.ownerOf, (vehicle)));
+        vm.assertEq(abi.decode(answer, (address)), bob, "answer");
+    }
+
     function test_execute_sendsEther() public {
         vm.deal(address(this), 2 ether);
         (bool ok,) = address(_account).call{value: 1 ether}("");
