@@ -12,7 +12,7 @@ import (
 // is not small. The parts are the times (with sequences and the sets of rows
 // that columns are in) and one for each column.
 const (
-	chunkFormat  = 1
+	chunkFormat  = 2         // 1, of earlier programs, is read
 	chunkRepeats = 1 << iota // flag: a signal has two values at one time
 	chunkRolled              // flag: values of some columns are gone, their roll-ups stay
 	chunkBare                // flag: of all columns, and the times are gone too
@@ -64,40 +64,74 @@ func (t *table) encode(bucket uint32, sizes *ChunkSizes) []chunkPart {
 	}
 	put(partTimesOf, times)
 	b = binary.AppendUvarint(b, uint64(len(t.cols)))
-	signal := sayso.SignalID(0)
+	signal, sets := sayso.SignalID(0), 0
 	for i := range t.cols {
-		c := &t.cols[i]
-		b = binary.AppendUvarint(b, uint64(c.signal-signal))
-		signal = c.signal
-		if c.gone != nil {
-			b = append(b, byte(c.kind)|goneBit)
-			b = binary.AppendUvarint(b, uint64(c.gone.n))
-			b = binary.AppendUvarint(b, uint64(int64(c.gone.first)-first))
-			b = binary.AppendUvarint(b, uint64(last-int64(c.gone.last)))
-			b = append(b, 0, 0)
-			b = binary.AppendUvarint(b, uint64(len(c.gone.rolled)))
-			bodies = append(bodies, c.gone.rolled...)
-			continue
+		e, values := t.entry(&t.cols[i], sizes)
+		b = binary.AppendUvarint(b, uint64(e.signal-signal))
+		signal = e.signal
+		e.set = presence[i]
+		fresh := !e.gone && e.set == sets
+		if fresh {
+			sets++
 		}
-		b = append(b, byte(c.kind))
-		b = binary.AppendUvarint(b, uint64(len(c.rows)))
-		b = binary.AppendUvarint(b, uint64(t.times[c.rows[0]]-first))
-		b = binary.AppendUvarint(b, uint64(last-t.times[c.rows[len(c.rows)-1]]))
-		b = binary.AppendUvarint(b, uint64(presence[i]))
-		plain := c.encode()
-		put(partOf(c.signal, c.kind), plain)
-		was := len(bodies)
-		if c.kind == sayso.Number && len(c.rows) >= sizes.Rollup*hoursOf(t, c) {
-			bodies = appendRollups(bodies, t, c, plain)
+		b = e.append(b, first, last, fresh)
+		if !e.gone {
+			put(partOf(e.signal, e.kind), values)
 		}
-		b = binary.AppendUvarint(b, uint64(len(bodies)-was))
+		if len(e.rolled) > 0 {
+			b = binary.AppendUvarint(b, uint64(len(e.rolled)))
+			bodies = append(bodies, e.rolled...)
+		}
 	}
 	parts[0].plain = append(b, bodies...)
 	return parts
 }
 
-// goneBit is set in the kind of a column whose values are gone.
-const goneBit = 0x80
+// What the byte of a column's kind says besides. Format 1 has the first only.
+const (
+	goneBit  = 0x80 // the values are gone
+	plainBit = 0x40 // there are no roll-ups
+	freshBit = 0x20 // its set of rows is the first of those that no column before has
+	kindBits = 0x1f
+)
+
+// entry gives what the head says of a column, but for its set of rows, and the
+// values.
+func (t *table) entry(c *tableColumn, sizes *ChunkSizes) (e chunkColumn, values []byte) {
+	if c.gone != nil {
+		return *c.gone, nil
+	}
+	e = chunkColumn{
+		signal: c.signal, kind: c.kind, n: len(c.rows),
+		first: sayso.Instant(t.times[c.rows[0]]), last: sayso.Instant(t.times[c.rows[len(c.rows)-1]]),
+	}
+	values = c.encode()
+	if c.kind == sayso.Number && len(c.rows) >= sizes.Rollup*hoursOf(t, c) {
+		e.rolled = appendRollups(make([]byte, 0, 128), t, c, values)
+	}
+	return e, values
+}
+
+// append writes an entry of a chunk's head, from the kind to the set of rows.
+func (e *chunkColumn) append(b []byte, first, last int64, fresh bool) []byte {
+	head := byte(e.kind)
+	if e.gone {
+		head |= goneBit
+	}
+	if len(e.rolled) == 0 {
+		head |= plainBit
+	}
+	if fresh {
+		head |= freshBit
+	}
+	b = binary.AppendUvarint(append(b, head), uint64(e.n))
+	b = binary.AppendUvarint(b, uint64(int64(e.first)-first))
+	b = binary.AppendUvarint(b, uint64(last-int64(e.last)))
+	if e.gone || fresh {
+		return b
+	}
+	return binary.AppendUvarint(b, uint64(e.set))
+}
 
 func (t *table) flags() (flags byte) {
 	if t.repeats() {
@@ -238,7 +272,8 @@ type chunkColumn struct {
 // parse reads c.plain, the plaintext of a head, whose place is set.
 func (c *chunk) parse() error {
 	r := reader{b: c.plain}
-	if r.byte() != chunkFormat {
+	format := r.byte()
+	if format != 1 && format != chunkFormat {
 		return errShort
 	}
 	c.flags = r.byte()
@@ -255,23 +290,22 @@ func (c *chunk) parse() error {
 	c.high = c.low + r.uvarint()
 	timesLen := r.uvarint()
 	c.cols = c.cols[:0]
-	signal := uint64(0)
-	type lengths struct{ data, rolled uint64 }
+	signal, sets := uint64(0), uint64(0)
 	var room [64]lengths
 	lens := room[:0]
-	for range r.count(8) {
+	for range r.count(5) {
 		signal += r.uvarint()
 		head := r.byte()
-		kind := sayso.Kind(head &^ goneBit)
+		kind, gone := sayso.Kind(head&kindBits), head&goneBit != 0
 		n, a, z := r.uvarint(), r.uvarint(), r.uvarint()
-		set := r.uvarint()
-		lens = append(lens, lengths{r.uvarint(), r.uvarint()})
-		if signal > 0xffff || kind < sayso.Number || kind > sayso.Position || n == 0 || n > uint64(c.n) && head&goneBit == 0 || a > length || z > length || set >= chunkMost {
+		set, l, ok := restOfEntry(&r, format, head, &sets)
+		if !ok || signal > 0xffff || kind < sayso.Number || kind > sayso.Position || n == 0 || n > uint64(c.n) && !gone || a > length || z > length || set >= chunkMost {
 			return errShort
 		}
+		lens = append(lens, l)
 		c.cols = append(c.cols, chunkColumn{
 			signal: sayso.SignalID(signal), kind: kind, n: int(n),
-			first: c.first + sayso.Instant(a), last: c.last - sayso.Instant(z), set: int(set), gone: head&goneBit != 0,
+			first: c.first + sayso.Instant(a), last: c.last - sayso.Instant(z), set: int(set), gone: gone,
 		})
 	}
 	c.timesPart = inline(&r, timesLen)
@@ -284,6 +318,36 @@ func (c *chunk) parse() error {
 		return errShort
 	}
 	return nil
+}
+
+// lengths are those of a column's values and roll-ups in a head.
+type lengths struct{ data, rolled uint64 }
+
+// restOfEntry reads the set of rows of a column and the lengths. The columns so
+// far have the first sets.
+func restOfEntry(r *reader, format, head byte, sets *uint64) (set uint64, l lengths, ok bool) {
+	if format == 1 {
+		set = r.uvarint()
+		return set, lengths{r.uvarint(), r.uvarint()}, head&(plainBit|freshBit) == 0
+	}
+	ok = true
+	switch gone, fresh := head&goneBit != 0, head&freshBit != 0; {
+	case gone:
+		ok = !fresh
+	case fresh:
+		set = *sets
+		*sets++
+		l.data = r.uvarint()
+	default:
+		set = r.uvarint()
+		ok = set < *sets
+		l.data = r.uvarint()
+	}
+	if head&plainBit == 0 {
+		l.rolled = r.uvarint()
+		ok = ok && l.rolled > 0
+	}
+	return set, l, ok
 }
 
 func inline(r *reader, n uint64) []byte {

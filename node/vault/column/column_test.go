@@ -126,6 +126,29 @@ func TestRowsComeBack(t *testing.T) {
 	}
 }
 
+// TestGapsAreReadInBothForms has the rows 2 and 7 of 100, that is gaps of 2 and 4
+// in the bits 01 0 and 001 0 with a k of 1, as they are described.
+func TestGapsAreReadInBothForms(t *testing.T) {
+	for _, c := range []struct {
+		b    []byte
+		want []int64 // nil: malformed
+	}{
+		{[]byte{4, 2, 1, 0x22}, []int64{2, 7}}, {[]byte{6 | 1<<4, 0x22}, []int64{2, 7}}, {[]byte{6}, []int64{}},
+		{[]byte{4, 1, 1, 0x22}, nil}, {[]byte{4, 3, 1, 0x22}, nil}, {[]byte{4 | 1<<4, 2, 1, 0x22}, nil}, {[]byte{8, 0x22}, nil},
+		{[]byte{4, 2, 16, 0x22}, nil}, {[]byte{6 | 1<<4, 0x22, 0}, nil}, {[]byte{6, 0}, nil}, {[]byte{6 | 1<<4, 0x82}, nil},
+		{[]byte{6 | 15<<4, 0x22, 0xff, 0xff}, nil}, {[]byte{1 << 4}, nil},
+	} {
+		var s Set
+		err := s.Parse(c.b, 100)
+		if got := s.AppendTo([]int64{}); (err == nil) != (c.want != nil) || err == nil && !slices.Equal(got, c.want) {
+			t.Errorf("%x: rows %v, %v, want %v", c.b, got, err, c.want)
+		}
+	}
+	if b := AppendRows(nil, []int64{2, 7}, 100); len(b) > 3 || b[0]&modeBits != theGaps {
+		t.Errorf("two rows of 100 are %x", b)
+	}
+}
+
 // spread checks what a set picks and where it puts values.
 func spread(t *testing.T, s *Set, rows []int64) {
 	t.Helper()
@@ -157,6 +180,8 @@ func FuzzColumns(f *testing.F) {
 	f.Add(uint16(2), AppendNumbers(nil, []float64{0.5, 1.0 / 3}))
 	f.Add(uint16(2), AppendTexts(nil, []string{"a", "b"}))
 	f.Add(uint16(9), AppendRows(nil, []int64{1, 4}, 9))
+	f.Add(uint16(100), []byte{theCounted, 2, 1, 0x25})
+	f.Add(uint16(100), []byte{notGaps | 1<<gapBitsFrom, 0x25})
 	f.Fuzz(func(t *testing.T, n uint16, b []byte) {
 		count := int(n % 700)
 		ints, numbers, texts := make([]int64, count), make([]float64, count), make([]string, count)

@@ -7,9 +7,10 @@ import (
 
 // Gaps are row numbers, ascending, each as how many are between it and the one
 // before: the part above the low k bits as so many zero bits and a one, then the
-// k bits, all the lowest first. Of rows that are there by chance this is close to
-// the least that is possible.
-const mostLow = 15 // bits
+// k bits, all the lowest first. Every gap has a one bit, so zero bits that fill up
+// the last byte are none. Of rows that are there by chance this is close to the
+// least that is possible.
+const mostLow = 15 // bits, so that k fits beside the mode
 
 // gapsOf gives the best k for row numbers, and the bytes that they take.
 func gapsOf(rows []int64) (k, size int) {
@@ -25,13 +26,11 @@ func gapsOf(rows []int64) (k, size int) {
 		}
 		k, least = low, n
 	}
-	var room [binary.MaxVarintLen64]byte
-	return k, 1 + binary.PutUvarint(room[:], uint64(len(rows))) + 1 + (least+7)/8
+	return k, (least + 7) / 8
 }
 
-// appendGaps writes the count, k, and the gaps.
+// appendGaps writes the gaps.
 func appendGaps(b []byte, rows []int64, k int) []byte {
-	b = append(binary.AppendUvarint(b, uint64(len(rows))), byte(k))
 	p, before := packer{b: b}, int64(-1)
 	for _, r := range rows {
 		gap := uint64(r - before - 1)
@@ -77,20 +76,24 @@ func (p *packer) end() []byte {
 	return p.b
 }
 
-// appendOfGaps reads what appendGaps wrote, of rows out of [0, of).
-func appendOfGaps(list []int64, b []byte, of int) (out []int64, ok bool) {
+// appendOfCounted reads gaps behind their count and k.
+func appendOfCounted(list []int64, b []byte, of int) (out []int64, ok bool) {
 	n, size := binary.Uvarint(b)
-	if size <= 0 || n > uint64(of) || len(b) <= size || b[size] > mostLow {
+	if size <= 0 || len(b) <= size || b[size] > mostLow {
 		return list, false
 	}
-	k := uint(b[size])
-	b = b[size+1:]
+	out, ok = appendOfGaps(list, b[size+1:], uint(b[size]), of)
+	return out, ok && uint64(len(out)-len(list)) == n
+}
+
+// appendOfGaps reads what appendGaps wrote, of rows out of [0, of).
+func appendOfGaps(list []int64, b []byte, k uint, of int) (out []int64, ok bool) {
 	row, at, end := int64(-1), 0, 8*len(b)
-	for range n {
+	for {
 		zeros := 0
 		for {
 			if at >= end {
-				return list, false
+				return list, zeros < 8
 			}
 			w := word(b[at>>3:]) >> (at & 7)
 			if w != 0 {
@@ -114,7 +117,6 @@ func appendOfGaps(list []int64, b []byte, of int) (out []int64, ok bool) {
 		}
 		list = append(list, row)
 	}
-	return list, at <= end && end-at < 8
 }
 
 // word reads eight bytes, or what there is of them.

@@ -6,14 +6,19 @@ import (
 	"slices"
 )
 
-// How a set of row numbers is written.
+// How a set of row numbers is written, in the lower half of its first byte. The
+// upper half is k of gaps that are not counted.
 const (
-	allRows  = iota // nothing follows
-	theRows         // their count, and the numbers
-	notRows         // the count of the others, and their numbers
-	rowsBits        // a bit for each
-	theGaps         // the count, and the distances from one to the next
-	notGaps         // the same of the others
+	allRows     = iota // nothing follows
+	theRows            // their count, and the numbers
+	notRows            // the count of the others, and their numbers
+	rowsBits           // a bit for each
+	theCounted         // the count, k, and the gaps; only read
+	notCounted         // the same of the others
+	theGaps            // the gaps
+	notGaps            // the gaps of the others
+	modeBits    = 15
+	gapBitsFrom = 4
 )
 
 // AppendRows packs a set of row numbers, ascending, out of [0, of), in the
@@ -30,8 +35,8 @@ func AppendRows(b []byte, rows []int64, of int) []byte {
 	b = binary.AppendUvarint(append(b, mode), uint64(len(list)))
 	b = AppendInts(b, list)
 	best := len(b) - start
-	if k, size := gapsOf(list); size < best {
-		b, best = appendGaps(append(b[:start], gaps), list, k), size
+	if k, size := gapsOf(list); 1+size < best {
+		b, best = appendGaps(append(b[:start], gaps|byte(k)<<gapBitsFrom), list, k), 1+size
 	}
 	if best <= 1+(of+7)/8 {
 		return b
@@ -71,7 +76,10 @@ func (s *Set) Parse(b []byte, of int) error {
 	if len(b) == 0 {
 		return ErrMalformed
 	}
-	mode, b := b[0], b[1:]
+	mode, k, b := b[0]&modeBits, uint(b[0]>>gapBitsFrom), b[1:]
+	if k > 0 && mode != theGaps && mode != notGaps {
+		return ErrMalformed
+	}
 	switch mode {
 	case allRows:
 		s.All = true
@@ -97,15 +105,21 @@ func (s *Set) Parse(b []byte, of int) error {
 		}
 		s.List = appendBits(s.List, b, of)
 		return nil
+	case theCounted, notCounted:
+		s.Not = mode == notCounted
+		return s.gaps(appendOfCounted(s.List, b, of))
 	case theGaps, notGaps:
 		s.Not = mode == notGaps
-		ok := false
-		if s.List, ok = appendOfGaps(s.List, b, of); !ok {
-			return ErrMalformed
-		}
-		return nil
+		return s.gaps(appendOfGaps(s.List, b, k, of))
 	}
 	return ErrMalformed
+}
+
+func (s *Set) gaps(list []int64, ok bool) error {
+	if s.List = list; !ok {
+		return ErrMalformed
+	}
+	return nil
 }
 
 // appendBits lists the set bits among the first n.
