@@ -100,8 +100,8 @@ contract RegistryAnnex is Manufacturers, VehiclesWithSynthetics {
         return (hex"0f", "DIMO", "1", block.chainid, address(this), bytes32(0), new uint256[](0));
     }
 
-    /// @notice Whether a digest of an old form was accepted already. For claims ask isClaimUsed, for
-    /// connections isConnectUsed.
+    /// @notice Whether a digest of an old form, or of pairing or connecting with a deadline, was accepted already. For claims
+    /// in the old form ask isClaimUsed, for connections in the old form isConnectUsed.
     function isDigestUsed(bytes32 digest) external view returns (bool) {
         return _reg().digestUsed[digest];
     }

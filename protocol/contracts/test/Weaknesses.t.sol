@@ -6,6 +6,7 @@ import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {LicenseAccount} from "../src/LicenseAccount.sol";
 import {SacdInput} from "../src/interfaces/INodes.sol";
 import {AftermarketDeviceIdAddressPair} from "../src/registry/RegistryBase.sol";
+import {MintSyntheticDeviceInput} from "../src/registry/SyntheticDevices.sol";
 import {Base} from "./support/Base.sol";
 import {Vm} from "./support/Vm.sol";
 import {Wallet} from "./support/Wallet.sol";
@@ -137,6 +138,55 @@ contract WeaknessesTest is Base {
         registry.unpairAftermarketDeviceSign(id, vehicle, sig);
     }
 
+    /// @dev The next owner's nonces have the same numbers, so the digest is the same; what the device's key signed is spent.
+    function test_onePairSignatureWithDeadline_isNotTheNextOwnersToo() public {
+        uint256 vehicle = mintVehicleTo(alice);
+        uint256 id = claimedDevice(alice);
+        bytes32 digest = pairDigest(id, vehicle, 0, FAR);
+        bytes memory deviceSig = sign(DEVICE_KEY, digest);
+        registry.pairAftermarketDeviceWithDeadline(id, vehicle, 0, FAR, sign(ALICE_KEY, digest), deviceSig);
+        vm.startPrank(alice);
+        registry.unpairAftermarketDevice(id, vehicle);
+        vehicles.transferFrom(alice, bob, vehicle);
+        vm.stopPrank();
+
+        bytes memory refusal = abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", digest);
+        bytes memory bobsSig = sign(BOB_KEY, digest);
+        vm.expectRevert(refusal);
+        registry.pairAftermarketDeviceWithDeadline(id, vehicle, 0, FAR, bobsSig, deviceSig);
+        vm.expectRevert(refusal);
+        vm.prank(bob);
+        registry.pairAftermarketDeviceWithDeadline(id, vehicle, 0, FAR, "", deviceSig);
+        vm.assertEq(registry.getLink(address(devices), id), 0, "alice's device is in bob's vehicle");
+
+        digest = pairDigest(id, vehicle, 0, FAR + 1);
+        deviceSig = sign(DEVICE_KEY, digest);
+        registry.pairAftermarketDeviceWithDeadline(id, vehicle, 0, FAR + 1, sign(BOB_KEY, digest), deviceSig);
+        vm.assertEq(registry.getLink(address(devices), id), vehicle, "signed anew");
+    }
+
+    function test_oneSyntheticSignatureWithDeadline_isNotTheNextOwnersToo() public {
+        uint256 vehicle = mintVehicleTo(alice);
+        (MintSyntheticDeviceInput memory d, bytes32 digest) = connecting(vehicle, ALICE_KEY, FAR);
+        vm.prank(cloud);
+        annex.mintSyntheticDeviceWithDeadline(d, 0, FAR);
+        vm.startPrank(alice);
+        synthetics.burn(1);
+        vehicles.transferFrom(alice, bob, vehicle);
+        vm.stopPrank();
+
+        d.vehicleOwnerSig = sign(BOB_KEY, digest);
+        vm.expectRevert(abi.encodeWithSignature("SignatureAlreadyUsed(bytes32)", digest));
+        vm.prank(cloud);
+        annex.mintSyntheticDeviceWithDeadline(d, 0, FAR);
+        vm.assertFalse(synthetics.exists(2), "connected by what the key signed before");
+
+        (d,) = connecting(vehicle, BOB_KEY, FAR + 1);
+        vm.prank(cloud);
+        annex.mintSyntheticDeviceWithDeadline(d, 0, FAR + 1);
+        vm.assertEq(synthetics.ownerOf(2), bob, "signed anew");
+    }
+
     function test_claim_needsNoApprovalByTheManufacturer() public {
         vm.assertFalse(devices.isApprovedForAll(maker, address(registry)), "approval");
         uint256 id = claimedDevice(alice);
@@ -229,6 +279,21 @@ contract WeaknessesTest is Base {
         seller.call(address(registry), mint);
         vm.assertEq(vehicles.ownerOf(1), bob, "buyer");
         vm.assertFalse(grants.hasPermission(address(vehicles), 1, alice, 1), "a grant the buyer never gave");
+    }
+
+    /// @dev A synthetic device for a vehicle, with the owner's nonce 0.
+    function connecting(uint256 vehicle, uint256 ownerKey, uint256 deadline)
+        private
+        view
+        returns (MintSyntheticDeviceInput memory d, bytes32 digest)
+    {
+        (d.connectionId, d.vehicleNode) = (connections.toConnectionId("Tesla"), vehicle);
+        d.syntheticDeviceAddr = synthetic;
+        bytes32 t = keccak256(
+            "MintSyntheticDeviceWithDeadlineSign(uint256 connectionId,uint256 vehicleNode,address syntheticDeviceAddr,uint256 nonce,uint256 deadline)"
+        );
+        digest = typedDigest(keccak256(abi.encode(t, d.connectionId, vehicle, synthetic, 0, deadline)));
+        (d.syntheticDeviceSig, d.vehicleOwnerSig) = (sign(SYNTHETIC_KEY, digest), sign(ownerKey, digest));
     }
 
     function valid(address account, bytes32 hash, bytes memory sig) private view returns (bool) {

@@ -200,7 +200,8 @@ abstract contract AftermarketDevices is Vehicles {
     }
 
     /// @notice Pairs with the vehicle owner's nonce and a deadline; anyone may bring it. The owner's signature may be empty
-    /// when the owner calls; the device's may be empty when one owner has both.
+    /// when the owner calls; the device's may be empty when one owner has both. The nonce binds the owner, not the device's
+    /// key, so the digest is accepted once, whoever the owner is.
     function pairAftermarketDeviceWithDeadline(
         uint256 aftermarketDeviceNode,
         uint256 vehicleNode,
@@ -211,7 +212,7 @@ abstract contract AftermarketDevices is Vehicles {
     ) external {
         address owner = _reg().vehicleNft.ownerOf(vehicleNode);
         _spend(owner, nonce, deadline);
-        bytes32 digest = _digest(_hash(PAIR_DEADLINE_TYPE, aftermarketDeviceNode, vehicleNode, nonce, deadline));
+        bytes32 digest = _digestOnce(_hash(PAIR_DEADLINE_TYPE, aftermarketDeviceNode, vehicleNode, nonce, deadline));
         if (msg.sender != owner) _requireOwnerSignature(owner, digest, vehicleOwnerSig);
         if (aftermarketDeviceSig.length == 0) {
             _pairSameOwner(aftermarketDeviceNode, vehicleNode, owner);

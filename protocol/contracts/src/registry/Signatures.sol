@@ -12,7 +12,9 @@ import {RegistryBase} from "./RegistryBase.sol";
 ///
 /// The old forms carry neither nonce nor deadline. Each of their digests is accepted once, for ever. The forms with
 /// deadline carry a nonce of the owner, spent in the order of its key (OpenZeppelin's keyed nonces: upper 192 bits are
-/// the key, lower 64 the next number), and lapse.
+/// the key, lower 64 the next number), and lapse. Two of them, pairing and the mint of a synthetic device, are signed by a
+/// device's key too and do not name the owner. Their digests are remembered besides, or what the key signed would serve
+/// again for the vehicle's next owner, who has nonces of the same numbers.
 abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
     bytes32 internal constant CLAIM_TYPE =
         keccak256("ClaimAftermarketDeviceSign(uint256 aftermarketDeviceNode,address owner)");
@@ -86,7 +88,7 @@ abstract contract Signatures is RegistryBase, NoncesKeyedUpgradeable {
         return keccak256(abi.encode(form, a, b, nonce, deadline));
     }
 
-    /// @dev Digest of an old form, marked as used.
+    /// @dev Digest of a form that is accepted once, marked as used.
     function _digestOnce(bytes32 structHash) internal returns (bytes32 digest) {
         digest = _digest(structHash);
         _markUsed(digest);

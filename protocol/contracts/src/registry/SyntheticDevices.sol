@@ -58,14 +58,15 @@ abstract contract SyntheticDevices is VehicleMinting {
     }
 
     /// @notice The same with a nonce of the vehicle's owner and a deadline, and bound to the device's key. The owner's
-    /// signature may be empty when the owner calls.
+    /// signature may be empty when the owner calls. The nonce binds the owner, not the device's key, so the digest is accepted
+    /// once, whoever the owner is.
     function mintSyntheticDeviceWithDeadline(MintSyntheticDeviceInput memory data, uint256 nonce, uint256 deadline)
         external
     {
         _requireConnector(data.connectionId);
         address owner = _reg().vehicleNft.ownerOf(data.vehicleNode);
         _spend(owner, nonce, deadline);
-        bytes32 digest = _digest(
+        bytes32 digest = _digestOnce(
             keccak256(
                 abi.encode(
                     MINT_SYNTHETIC_DEADLINE_TYPE,

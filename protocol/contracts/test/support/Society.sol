@@ -47,7 +47,7 @@ contract Society {
     uint256 public licences;
     /// @notice How often each function succeeded, by selector: what was never done proves nothing.
     mapping(bytes4 act => uint256) public done;
-    /// @dev A digest of an old form was taken twice.
+    /// @dev A digest was taken twice.
     bool public usedTwice;
     /// @dev Somebody did what only another may.
     string public wrong;
@@ -198,8 +198,7 @@ contract Society {
             : abi.encodeCall(p.annex.mintSyntheticDeviceSign, (d));
         if (!step(by, address(p.registry), call)) return;
         expect(by == p.cloud && ownerOf(d.vehicleNode) == person(signer), "connected without the right");
-        // The form with deadline names a nonce and not whose it is: the next owner of the vehicle may sign the same.
-        use(withDeadline ? keccak256(abi.encode(digest, person(signer))) : digest);
+        use(digest);
         if (withDeadline) ++registryNonces[person(signer)];
     }
 
