@@ -329,6 +329,19 @@ contract InvariantsTest is Base {
         vm.assertFalse(_society.usedTwice(), "a digest was taken twice");
     }
 
+    /// @dev Seldom met by chance: connect vehicle 1, disconnect, sell, and connect again with the buyer's nonce of that number.
+    function test_aSignatureCountsOnce_alsoAfterASale() public {
+        _society.connect(1, 1, 0, 0, true);
+        vm.assertEq(_society.done(Society.connect.selector), 1, "connected");
+        _society.disconnect(1, 0);
+        _society.moveVehicle(1, 0, 1);
+        vm.assertEq(vehicles.ownerOf(1), _society.person(1), "sold");
+        vm.assertFalse(synthetics.exists(1), "disconnected");
+        _society.connect(1, 1, 0, 0, true);
+        vm.assertFalse(_society.usedTwice(), "a digest was taken twice");
+        vm.assertEq(_society.done(Society.connect.selector), 1, "connected by what the key signed before");
+    }
+
     // ---------------------------------------------------------------- rights
 
     function invariant_nobodyDoesWhatOnlyAnotherMay() public view {
