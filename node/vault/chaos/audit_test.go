@@ -276,7 +276,7 @@ func (a *audit) judgeMessages() {
 				a.fault(lost, "message %d of car %d, epoch %d: sequence %d, known %v, the rest of it there %v", m.n, m.Vehicle, e, m.seq, kept, seen)
 			case s == nil:
 			case m.gone[e] || must:
-				a.fault(undead, "message %d of car %d, epoch %d", m.n, m.Vehicle, e)
+				a.fault(undead, "message %d of car %d, epoch %d: known to be erased before %v, now %v; %+v", m.n, m.Vehicle, e, m.gone[e], must, m.state())
 			case m.seq != 0 && m.seq != s.seq:
 				a.fault(order, "message %d of car %d was answered %d and is %d", m.n, m.Vehicle, m.seq, s.seq)
 			default:
@@ -444,12 +444,13 @@ func (a *audit) settle() {
 			}
 		}
 		if may := m.settled || m.done != 0 || seen; may {
-			m.settled, m.maybe, m.done = true, false, max(m.done, 1)
 			for _, e := range m.epochs {
-				if _, must := a.touched(m, e); a.sights[part{m, e}] == nil {
+				if may, must := a.touched(m, e); a.sights[part{m, e}] == nil {
 					m.gone[e] = m.gone[e] || must || took[part{m, e}] || !a.excused(m, e)
+					m.doubt[e] = m.doubt[e] || may || m.maybe
 				}
 			}
+			m.settled, m.maybe, m.done = true, false, max(m.done, 1)
 			continue
 		}
 		covered := m.begun != 0

@@ -32,6 +32,7 @@ type message struct {
 	n      int             // of the car
 	epochs []uint32        // under which it brings something
 	gone   map[uint32]bool // what an opening has shown to be erased
+	doubt  map[uint32]bool // what may be erased or have gone with time: nothing has shown which
 
 	begun   int    // when it was last given to the vault; 0 never
 	done    int    // when it was first known to be kept, by an answer or by a read
@@ -109,7 +110,7 @@ func (h *history) compose(rng *rand.Rand, c *car) *message {
 	if rng.IntN(8) == 0 {
 		d.Envelope.Type = sayso.TypeAttestation // which does not go with time
 	}
-	m := &message{Deposit: d, n: c.next, gone: make(map[uint32]bool)}
+	m := &message{Deposit: d, n: c.next, gone: make(map[uint32]bool), doubt: make(map[uint32]bool)}
 	epochs := []uint32{c.epoch}
 	if c.epoch > 1 && rng.IntN(3) == 0 {
 		epochs = []uint32{c.epoch - 1, c.epoch}

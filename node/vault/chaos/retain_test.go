@@ -2,7 +2,9 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"sayso"
@@ -188,7 +190,7 @@ func (a *audit) hours(c *car, e uint32) {
 		a.counted[c.vehicle] += count
 		h := of[b.Start]
 		if h == nil {
-			a.fault(invented, "car %d, epoch %d: %d numbers in the hour from %v", c.vehicle, e, count, b.Start.Time())
+			a.fault(invented, "car %d, epoch %d: %d numbers in the hour from %v: %s", c.vehicle, e, count, b.Start.Time(), c.inHour(b.Start))
 			continue
 		}
 		h.tested = true
@@ -206,9 +208,25 @@ func (a *audit) hours(c *car, e uint32) {
 	}
 	for from, h := range of {
 		if low := h.least(); !h.tested && low > 0 {
-			a.fault(lost, "car %d, epoch %d: no numbers in the hour from %v, of %d", c.vehicle, e, from.Time(), low)
+			a.fault(lost, "car %d, epoch %d: no numbers in the hour from %v, of %d: %s", c.vehicle, e, from.Time(), low, c.inHour(from))
 		}
 	}
+}
+
+// inHour tells what is known of the messages of an hour.
+func (c *car) inHour(from sayso.Instant) string {
+	var b strings.Builder
+	for _, m := range c.messages {
+		if at(m.n)/hour*hour == from {
+			fmt.Fprintf(&b, " message %d of epochs %v, %s;", m.n, m.epochs, m.state())
+		}
+	}
+	return b.String()
+}
+
+// state tells what is known of a message.
+func (m *message) state() string {
+	return fmt.Sprintf("begun %d done %d settled %v maybe %v refused %v gone %v doubt %v", m.begun, m.done, m.settled, m.maybe, m.refused, m.gone, m.doubt)
 }
 
 // least is how many numbers must be counted.
@@ -223,7 +241,7 @@ func (h *hoursOf) least() int {
 func (a *audit) hour(of map[sayso.Instant]*hoursOf, m *message, e uint32) {
 	s := a.sights[part{m, e}]
 	may, must := a.touched(m, e)
-	if s == nil && (m.gone[e] || must || m.begun == 0 && !m.settled) {
+	if s == nil && (m.gone[e] || must || m.begun == 0 && !m.settled && !m.maybe) {
 		return
 	}
 	h := of[at(m.n)/hour*hour]
@@ -241,7 +259,7 @@ func (a *audit) hour(of map[sayso.Instant]*hoursOf, m *message, e uint32) {
 	for _, other := range m.epochs {
 		kept = kept || a.sights[part{m, other}] != nil
 	}
-	if s == nil && (may || !kept) {
+	if s == nil && (may || !kept || m.doubt[e]) {
 		return
 	}
 	if h.n == 0 {
@@ -284,7 +302,7 @@ func (a *audit) latest(c *car, e uint32, last map[sayso.SignalID]vault.Row) {
 	}
 	newest := (*message)(nil)
 	for _, m := range c.messages {
-		if may, _ := a.touched(m, e); !may && !m.gone[e] && m.brought(e) && (m.settled || m.done != 0) && (newest == nil || m.n > newest.n) {
+		if may, _ := a.touched(m, e); !may && !m.gone[e] && !m.doubt[e] && m.brought(e) && (m.settled || m.done != 0) && (newest == nil || m.n > newest.n) {
 			newest = m
 		}
 	}

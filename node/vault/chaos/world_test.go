@@ -423,6 +423,7 @@ func (w *world) answered(m *message, k vault.Kept, err error) {
 		m.settled = true
 		for _, e := range m.epochs {
 			m.gone[e] = m.gone[e] || m.brings(e)&^w.went.goes(m) != 0
+			m.doubt[e] = true
 		}
 		fallthrough
 	default:
