@@ -33,9 +33,9 @@ var (
 )
 
 // rowsFormat is what this program writes. It reads format 1, which has no packed
-// rows, and format 2, in which commits have no numbers and erasures no rows, and
-// then calls them 3.
-const rowsFormat = 3
+// rows, format 2, in which commits have no numbers and erasures no rows, and format
+// 3, whose heads of chunks are longer, and then calls them 4.
+const rowsFormat = 4
 
 // Times are kept within the years 1 to 9999, which RFC 3339 can write.
 const (

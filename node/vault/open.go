@@ -317,6 +317,9 @@ func (v *Vault) checkFormat() error {
 	switch format {
 	case 1, 2:
 		return v.begins()
+	case 3: // has the rows of commits already
+		v.unmarked = true
+		return nil
 	case rowsFormat:
 		return nil
 	}

@@ -21,9 +21,9 @@ var updatePacked = flag.Bool("update-packed", false, "write the fixture of packe
 // packedFixture is a store of rows of format 2, whose readings are packed.
 const packedFixture = "testdata/format-2"
 
-// columnsFixture is a store of rows of format 3, whose deposits are kept by
-// column, some of them packed.
-const columnsFixture = "testdata/format-3"
+// columnsFixtures are stores of rows of formats 3 and 4, whose deposits are kept by
+// column, some of them packed. The last is of the present format.
+var columnsFixtures = [...]string{"testdata/format-3", "testdata/format-4"}
 
 // manifold are deposits with every kind of value, decimals and others, gaps,
 // repetitions, late readings, two sources and two epochs.
@@ -76,15 +76,22 @@ func TestColumnsFormatStaysReadable(t *testing.T) {
 			}
 		}
 		check(t, v.Close())
-		saveFixture(t, fs, columnsFixture)
+		saveFixture(t, fs, columnsFixtures[len(columnsFixtures)-1])
 	}
-	cfg := config(t, openFixture(t, columnsFixture))
-	cfg.PackEvery, cfg.PackBytes = time.Hour, 1<<20
-	v := open(t, cfg)
-	sameAsNaive(t, v, manifold())
-	check(t, v.Pack(t.Context()))
-	sameAsNaive(t, v, manifold())
-	check(t, v.Close())
+	for _, dir := range columnsFixtures {
+		cfg := config(t, openFixture(t, dir))
+		cfg.PackEvery, cfg.PackBytes = time.Hour, 1<<20
+		for range 2 { // opened by this program, and once more
+			v := open(t, cfg)
+			sameAsNaive(t, v, manifold())
+			check(t, v.Pack(t.Context()))
+			sameAsNaive(t, v, manifold())
+			if got, err := v.Verify(t.Context(), 0, nil); err != nil || got.Faults > 0 {
+				t.Errorf("%s: %+v, %v", dir, got, err)
+			}
+			check(t, v.Close())
+		}
+	}
 }
 
 // sameAsNaive compares a vault that holds deposits with the oracle.
