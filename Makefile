@@ -91,7 +91,7 @@ bin/victoria-metrics: bench/peers/go.mod
 
 ## million: a million cars for half an hour on this machine
 million:
-	go run ./bench/million
+	go run ./bench/million -memory-mb 2048
 
 clean:
 	rm -rf bin
