@@ -243,17 +243,4 @@ contract AccountGrantsTest is Base {
         );
         return sign(key, grantsDigest(keccak256(all)));
     }
-
-    function grantsDigest(bytes32 structHash) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("Sayso Grants"),
-                keccak256("1"),
-                block.chainid,
-                address(grants)
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
-    }
 }

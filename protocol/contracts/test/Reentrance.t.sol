@@ -199,16 +199,6 @@ contract ReentranceTest is Base {
 
     function revokeDigest(uint256 nonce, uint256 deadline) private view returns (bytes32) {
         bytes32 t = keccak256("RevokeAll(address asset,uint256 tokenId,uint256 nonce,uint256 deadline)");
-        bytes32 structHash = keccak256(abi.encode(t, _asset, ID, nonce, deadline));
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("Sayso Grants"),
-                keccak256("1"),
-                block.chainid,
-                address(grants)
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
+        return grantsDigest(keccak256(abi.encode(t, _asset, ID, nonce, deadline)));
     }
 }

@@ -158,13 +158,21 @@ abstract contract Base {
     }
 
     function typedDigest(bytes32 structHash) internal view returns (bytes32) {
+        return digestFor("DIMO", address(registry), structHash);
+    }
+
+    function grantsDigest(bytes32 structHash) internal view returns (bytes32) {
+        return digestFor("Sayso Grants", address(grants), structHash);
+    }
+
+    function digestFor(string memory name, address verifying, bytes32 structHash) private view returns (bytes32) {
         bytes32 domain = keccak256(
             abi.encode(
                 keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("DIMO"),
+                keccak256(bytes(name)),
                 keccak256("1"),
                 block.chainid,
-                address(registry)
+                verifying
             )
         );
         return keccak256(abi.encodePacked(hex"1901", domain, structHash));
