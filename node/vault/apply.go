@@ -176,7 +176,7 @@ func (a *applying) number(rec *record, message *part, row []byte) error {
 		return err
 	}
 	if rec.number != t.head.number+1 {
-		return lossf("sequence %d is number %d of vehicle %d, ownership %d, and follows number %d", rec.seq, rec.number, message.vehicle, message.epoch, t.head.number)
+		return lossOf(rec.seq, rec.seq, "sequence %d is number %d of vehicle %d, ownership %d, and follows number %d", rec.seq, rec.number, message.vehicle, message.epoch, t.head.number)
 	}
 	t.head = t.head.follow(a.key, row)
 	return nil

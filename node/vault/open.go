@@ -143,7 +143,7 @@ func (v *Vault) open() (err error) {
 		}
 	}
 	if err := v.recover(cp, fresh); err != nil {
-		return err
+		return v.name(err, cp.end)
 	}
 	if err := v.markFormat(); err != nil {
 		return err
@@ -200,7 +200,7 @@ func (v *Vault) recover(cp checkpoint, fresh bool) error {
 		return err
 	}
 	if have.seq < cp.durable {
-		return lossf("the rows end at sequence %d, the checkpoint has seen %d", have.seq, cp.durable)
+		return lossOf(have.seq+1, cp.durable, "the rows end at sequence %d, the checkpoint has seen %d", have.seq, cp.durable)
 	}
 	a, j := v.newApplying(), v.journal
 	var rec record
@@ -210,14 +210,14 @@ func (v *Vault) recover(cp checkpoint, fresh bool) error {
 			return nil
 		}
 		if met = true; p != have {
-			return lossf("the rows and the log differ at sequence %d", have.seq)
+			return lossOf(have.seq, have.seq, "the rows and the log differ at sequence %d", have.seq)
 		}
 		return nil
 	}
 	err = j.read(cp.first, cp.end, func(g *group) error {
 		if !met {
 			if j.seq > have.seq {
-				return lossf("the log starts behind sequence %d, the rows end at %d", j.seq, have.seq)
+				return lossOf(have.seq+1, j.seq, "the log starts behind sequence %d, the rows end at %d", j.seq, have.seq)
 			}
 			if err := meet(j.position); err != nil {
 				return err
@@ -240,7 +240,7 @@ func (v *Vault) recover(cp checkpoint, fresh bool) error {
 		}
 	}
 	if !met {
-		return lossf("the log ends at sequence %d, the rows hold %d", j.seq, have.seq)
+		return lossOf(j.seq+1, have.seq, "the log ends at sequence %d, the rows hold %d", j.seq, have.seq)
 	}
 	if fresh && j.seq > 0 {
 		return lossf("the checkpoint is missing; the log holds sequence %d", j.seq)

@@ -12,16 +12,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Loss is the error of a store that does not hold what it must hold. It is
-// never repaired silently.
-type Loss struct {
-	What string
-}
-
-func (l *Loss) Error() string { return "vault: refusing to open: " + l.What }
-
-func lossf(format string, a ...any) error { return &Loss{fmt.Sprintf(format, a...)} }
-
 // listSegments gives the numbers of the segments from first on, ascending. Older
 // ones, which a crash may bring back, are left to the next trim: the checkpoint
 // that gave them up may not be durable yet.
@@ -71,14 +61,14 @@ func (j *journal) read(first uint64, promised position, yield func(*group) error
 	}
 	for i, n := range numbers {
 		if i > 0 && n != numbers[i-1]+1 {
-			return lossf("log segment %d is missing", numbers[i-1]+1)
+			return lossOf(j.seq+1, 0, "log segment %d is missing", numbers[i-1]+1)
 		}
 		if err := j.readSegment(n, i == 0, i == len(numbers)-1, promised, yield); err != nil {
 			return err
 		}
 	}
 	if j.seq < promised.seq {
-		return lossf("the log ends at sequence %d, the checkpoint has seen %d", j.seq, promised.seq)
+		return lossOf(j.seq+1, promised.seq, "the log ends at sequence %d, the checkpoint has seen %d", j.seq, promised.seq)
 	}
 	return nil
 }
@@ -95,12 +85,14 @@ func (j *journal) readSegment(n uint64, isFirst, isLast bool, promised position,
 	}
 	number, start, ok := decodeHead(b)
 	switch {
-	case !ok || number != n:
+	case (!ok || number != n) && isFirst:
 		return lossf("the head of log segment %d is damaged", n)
+	case !ok || number != n:
+		return lossOf(j.seq+1, 0, "the head of log segment %d is damaged", n)
 	case isFirst:
 		j.position = start
 	case start != j.position:
-		return lossf("log segment %d does not follow the one before it: it starts behind sequence %d, that one ends at %d", n, start.seq, j.seq)
+		return lossOf(min(j.seq, start.seq)+1, max(j.seq, start.seq), "log segment %d does not follow the one before it: it starts behind sequence %d, that one ends at %d", n, start.seq, j.seq)
 	}
 	at := int64(segmentHead)
 	g, ok := parseGroup(b[at:], j.group+1, j.seq, j.link)
@@ -117,7 +109,7 @@ func (j *journal) readSegment(n uint64, isFirst, isLast bool, promised position,
 		}
 		j.position = position{g.number, g.lastSeq, g.link}
 		if g.number == promised.group && j.position != promised {
-			return lossf("the log differs from the checkpoint at sequence %d", g.lastSeq)
+			return lossOf(g.records[0].seq, g.lastSeq, "the log differs from the checkpoint at sequence %d", g.lastSeq)
 		}
 		at, g, ok = end, next, more
 	}
@@ -161,10 +153,10 @@ func (j *journal) judgeTail(f vfs.File, b []byte, n uint64, at int64, isLast boo
 		return nil
 	}
 	if !isLast {
-		return lossf("log segment %d is damaged at byte %d, behind sequence %d; later segments are there", n, at, j.seq)
+		return lossOf(j.seq+1, 0, "log segment %d is damaged at byte %d, behind sequence %d; later segments are there", n, at, j.seq)
 	}
 	if off, seq, ok := laterGroup(b[at:min(int64(len(b)), at+int64(len(tail))+frameTail)], j.group+1); ok {
-		return lossf("log segment %d is damaged from byte %d to %d: sequences from %d to before %d", n, at, at+int64(off), j.seq+1, seq)
+		return lossOf(j.seq+1, seq-1, "log segment %d is damaged from byte %d to %d", n, at, at+int64(off))
 	}
 	if _, err := f.WriteAt(make([]byte, len(tail)), at); err != nil {
 		return fmt.Errorf("vault: wiping a torn group: %w", err)
