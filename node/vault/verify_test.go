@@ -69,6 +69,9 @@ func TestVerifyNamesWhatIsAltered(t *testing.T) {
 				v = open(t, cfg)
 			}
 			name := find(t, fs, c.dir, c.pattern)
+			if c.part == "rows" { // in a small table, which an early flush leaves, what is read all the time is in the same block
+				name = largestTable(t, fs)
+			}
 			b := readFile(t, fs, name)
 			length := len(b)
 			if c.part == "log" {
