@@ -34,6 +34,7 @@ type touchedLatest struct {
 	lately
 	slot  uint32 // the key that seals them
 	hot   int    // bytes of readings
+	first uint32 // their first hour
 	plain []byte // as written
 }
 
@@ -189,6 +190,9 @@ func (a *applying) raise(p *part) error {
 		return err
 	}
 	own := owner{p.vehicle, p.epoch}
+	if t.hot == 0 || p.hour < t.first {
+		t.first = p.hour
+	}
 	t.hot += len(p.sealed)
 	if p.rows == nil {
 		a.key = p.append(a.key[:0])
@@ -270,7 +274,7 @@ func (a *applying) commit(at position) error {
 		a.v.shelf.put(own, t.plain)
 		a.v.latest.drop(own) // after it: who decodes what was there before cannot keep it
 		if t.hot > 0 {
-			a.v.hot.note(own, t.hot)
+			a.v.hot.note(own, t.hot, t.first)
 		}
 	}
 	return a.batch.Close()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -22,27 +23,49 @@ const (
 )
 
 // hotSet counts, per vehicle and epoch, the bytes of readings that are not packed,
-// and lists those that have enough. What it does not know of, because it is full
-// or the process is new, the sweep finds.
+// and lists those that have enough. What it does not list, because it is full or
+// the process is new, or has to be packed with few bytes, because its bucket has
+// ended, a sweep finds.
 type hotSet struct {
-	mu    sync.Mutex
-	limit int
-	max   int
-	bytes map[owner]int // -1: in due
-	due   []owner
-	wake  chan struct{}
+	mu     sync.Mutex
+	limit  int
+	max    int
+	bytes  map[owner]int // -1: in due
+	due    []owner
+	wake   chan struct{}
+	ended  uint32 // the last hour whose bucket had ended at the last sweep
+	missed bool   // there may be something for a sweep
 }
 
 func newHotSet(limit, max int) *hotSet {
-	return &hotSet{limit: limit, max: max, bytes: make(map[owner]int), wake: make(chan struct{}, 1)}
+	return &hotSet{limit: limit, max: max, bytes: make(map[owner]int), wake: make(chan struct{}, 1), missed: true}
 }
 
-// note counts what was applied.
-func (h *hotSet) note(own owner, n int) {
+// swept begins a sweep in which the last hour whose bucket has ended is the given
+// one, and says whether there may be something for it.
+func (h *hotSet) swept(ended uint32) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	missed := h.missed || h.ended != ended
+	h.missed, h.ended = false, ended
+	return missed
+}
+
+// again has a sweep find what could not be packed now.
+func (h *hotSet) again() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.missed = true
+}
+
+// note counts what was applied, the earliest of it of some hour.
+func (h *hotSet) note(own owner, n int, first uint32) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	have, ok := h.bytes[own]
-	if have < 0 || !ok && len(h.bytes) >= h.max {
+	turned := !ok && len(h.bytes) >= h.max
+	h.missed = h.missed || turned || first <= h.ended
+	if have < 0 || turned {
 		return
 	}
 	if have += n; have >= h.limit {
@@ -78,6 +101,14 @@ type packer struct {
 	keys int // that the last sweep has seen
 }
 
+// A sweep reads every row that is not packed: it rests so long for each that it
+// takes a few hundredths of a core, and lets whoever is ready to run go first
+// after so many.
+const (
+	sweepRest = 50 * time.Microsecond
+	sweepKeys = 64
+)
+
 // pack runs until the vault closes.
 func (v *Vault) pack() {
 	defer close(v.packed)
@@ -96,11 +127,14 @@ func (v *Vault) pack() {
 		case <-retain.C:
 			err = p.retain(context.Background())
 		case <-timer.C:
-			err = p.sweep(context.Background(), false)
-			// A sweep looks at every row that is not packed: seldom, if they are many.
-			timer.Reset(max(v.cfg.PackEvery, time.Duration(p.keys)*2*time.Microsecond))
+			p.keys = 0
+			if v.hot.swept(p.ended()) {
+				err = p.sweep(context.Background(), false)
+			}
+			timer.Reset(max(v.cfg.PackEvery, time.Duration(p.keys)*sweepRest))
 		}
 		if err != nil && v.failure() == nil && !p.stopped() {
+			v.hot.again()
 			v.cfg.Log.Warn("packing readings", "error", err)
 		}
 	}
@@ -180,13 +214,16 @@ func (v *Vault) Pack(ctx context.Context) error {
 // settled is how long after the end of a bucket its rest is packed.
 const settled = 10 * time.Minute
 
+// ended is the last hour whose bucket has ended.
+func (p *packer) ended() uint32 {
+	return hourOf(startOfBucket(bucketOf(sayso.At(p.v.cfg.Clock.Now().Add(-settled))))) - 1
+}
+
 // sweep looks at all rows that are not packed, and packs those of ended buckets,
 // and those of vehicles that have enough, or all.
 func (p *packer) sweep(ctx context.Context, all bool) error {
-	open := bucketOf(sayso.At(p.v.cfg.Clock.Now().Add(-settled)))
-	ended := hourOf(startOfBucket(open)) - 1 // the last hour whose bucket has ended
+	ended := p.ended()
 	next, errs := []byte{kindReadings}, []error(nil)
-	p.keys = 0
 	for next != nil && ctx.Err() == nil && !p.stopped() {
 		var list []heap
 		var err error
@@ -231,7 +268,9 @@ func (p *packer) heaps(ctx context.Context, from []byte) (list []heap, next []by
 		if !fine {
 			return nil, nil, errors.Join(errShort, it.Close())
 		}
-		n++
+		if n++; n%sweepKeys == 0 {
+			runtime.Gosched()
+		}
 		own := owner{at.vehicle, at.epoch}
 		if len(list) == 0 || list[len(list)-1].owner != own {
 			if n > 20_000 {
@@ -304,6 +343,7 @@ func (p *packer) step(ctx context.Context, own owner, start, last uint32, whole 
 	v.packing.Lock()
 	defer v.packing.Unlock()
 	if v.full.Load() != 0 {
+		v.hot.again()
 		return 0, false, nil
 	}
 	erased := v.erased.Load()
@@ -340,7 +380,8 @@ func (p *packer) commit(batch *pebble.Batch, erased uint64) error {
 	v.erasing.Lock()
 	defer v.erasing.Unlock()
 	if v.erased.Load() != erased {
-		return nil // the next step sees what is left
+		v.hot.again()
+		return nil
 	}
 	if err := batch.Commit(pebble.NoSync); err != nil {
 		v.fail(fmt.Errorf("vault: packing: %w", err))
