@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -348,9 +349,9 @@ func (v *Vault) markFormat() error {
 // tenth of the CPU time of a commit and costs a read a few more of them.
 func (v *Vault) engineOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS: markerFS{v.cfg.FS}, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
-		CacheSize: v.cfg.CacheBytes, MemTableSize: v.cfg.MemTableBytes, MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold: 8, L0StopWritesThreshold: 24,
+		FS: engineFS{v.cfg.FS, &v.pressing}, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
+		CacheSize: v.cfg.CacheBytes, MemTableSize: v.cfg.MemTableBytes, MemTableStopWritesThreshold: int(v.cfg.buffers()),
+		L0CompactionThreshold: 8, L0StopWritesThreshold: stopLevels,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 		Logger:                     engineLog{v},
 		EventListener: &pebble.EventListener{
@@ -396,15 +397,18 @@ func (v *Vault) engineError(err error) {
 	}
 }
 
-// markerFS makes the names in a directory durable before a marker file comes
-// into it, and before one goes. Pebble writes a manifest, the marker that names
+// engineFS is the file system as Pebble sees it. It makes the names in a
+// directory durable before a marker file comes into it, and before one goes. Pebble writes a manifest, the marker that names
 // it, and removes the marker before, with one sync of the directory behind all;
 // on a file system that does not keep the order of names, the marker alone could
 // survive, or none, and the rows would not open or seem to be new.
-type markerFS struct{ vfs.FS }
+type engineFS struct {
+	vfs.FS
+	pressing *atomic.Bool
+}
 
 // Create makes a file.
-func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+func (m engineFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := m.settle(name); err != nil {
 		return nil, err
 	}
@@ -412,22 +416,28 @@ func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	if err != nil || category != "pebble-compaction" && category != "pebble-memtable-flush" {
 		return f, err
 	}
-	return polite{f}, nil
+	return polite{f, m.pressing}, nil
 }
 
-// polite is a file of a flush or a compaction, which nobody waits for: after each
-// block, all who are ready to run go first. Go would give it ten milliseconds in turn with
-// every goroutine that answers somebody.
-type polite struct{ vfs.File }
+// polite is a file of a flush or a compaction. Before each block, all who are
+// ready to run go first, unless such work piles up: then acknowledgements would
+// have to wait for it. Go would give it ten milliseconds in turn with every
+// goroutine that answers somebody.
+type polite struct {
+	vfs.File
+	pressing *atomic.Bool
+}
 
 // Write writes a block.
 func (p polite) Write(b []byte) (int, error) {
-	runtime.Gosched()
+	if !p.pressing.Load() {
+		runtime.Gosched()
+	}
 	return p.File.Write(b)
 }
 
 // Remove removes a file.
-func (m markerFS) Remove(name string) error {
+func (m engineFS) Remove(name string) error {
 	if err := m.settle(name); err != nil {
 		return err
 	}
@@ -435,7 +445,7 @@ func (m markerFS) Remove(name string) error {
 }
 
 // settle syncs the directory of a marker.
-func (m markerFS) settle(name string) error {
+func (m engineFS) settle(name string) error {
 	if !strings.HasPrefix(m.PathBase(name), "marker.") {
 		return nil
 	}
@@ -443,7 +453,7 @@ func (m markerFS) settle(name string) error {
 }
 
 // Unwrap gives the file system below.
-func (m markerFS) Unwrap() vfs.FS { return m.FS }
+func (m engineFS) Unwrap() vfs.FS { return m.FS }
 
 // engineLog takes Pebble's own words.
 type engineLog struct{ v *Vault }

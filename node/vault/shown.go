@@ -16,6 +16,11 @@ const (
 	applyAfter   = 5 * time.Millisecond // the moment
 	applyRecords = 512
 	groupsAhead  = 8 // groups that may be kept while others go into the rows
+
+	// From so many layers of flushed rows on, a flush and a compaction are pressing;
+	// at twice as many Pebble takes nothing in.
+	pressingLevels = stopLevels / 2
+	stopLevels     = 24
 )
 
 // show hands a group on to the rows.
@@ -29,10 +34,13 @@ func (v *Vault) show(g groupOut) {
 // write buffers, even if none can be written to a full disk. It belongs to write.
 func (v *Vault) flows(bytes int) bool {
 	buffer := v.cfg.MemTableBytes
-	if v.unseen += uint64(bytes); v.unseen > buffer/4 || v.buffers > 2*buffer {
-		v.unseen, v.buffers = 0, v.db.Metrics().MemTable.Size
+	most := (v.cfg.buffers() - 2) * buffer
+	if v.unseen += uint64(bytes); v.unseen > buffer/4 || v.buffers > most {
+		m := v.db.Metrics()
+		v.unseen, v.buffers = 0, m.MemTable.Size
+		v.pressing.Store(m.MemTable.Size > 2*buffer || m.Levels[0].Sublevels > pressingLevels)
 	}
-	return v.full.Load() == 0 && v.buffers <= 2*buffer && uint64(v.ahead.Load())+uint64(bytes) <= buffer/2
+	return v.full.Load() == 0 && v.buffers <= most && uint64(v.ahead.Load())+uint64(bytes) <= buffer/2
 }
 
 // see waits until everything up to a sequence is in the rows.
