@@ -96,7 +96,7 @@ const (
 )
 
 // hotEntries is how many vehicles with rows that are not packed are counted.
-func (c *Config) hotEntries() int { return c.KeyEntries * keyCost / 4 / hotCost }
+func (c *Config) hotEntries() int { return c.KeyEntries * keyCost * 3 / 4 / hotCost }
 
 // buffers is how many write buffers the engine may fill before it has written any.
 func (c *Config) buffers() uint64 {

@@ -416,21 +416,25 @@ func (m engineFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	if err != nil || category != "pebble-compaction" && category != "pebble-memtable-flush" {
 		return f, err
 	}
-	return polite{f, m.pressing}, nil
+	return &polite{File: f, pressing: m.pressing}, nil
 }
 
 // polite is a file of a flush or a compaction. Before each block, all who are
-// ready to run go first, unless such work piles up: then acknowledgements would
-// have to wait for it. Go would give it ten milliseconds in turn with every
-// goroutine that answers somebody.
+// ready to run go first; while such work piles up, for which acknowledgements would
+// have to wait in the end, only before some. Go would give it ten milliseconds in
+// turn with every goroutine that answers somebody.
 type polite struct {
 	vfs.File
 	pressing *atomic.Bool
+	blocks   int
 }
 
+// pressingBlocks are written in turn with others while such work piles up.
+const pressingBlocks = 4
+
 // Write writes a block.
-func (p polite) Write(b []byte) (int, error) {
-	if !p.pressing.Load() {
+func (p *polite) Write(b []byte) (int, error) {
+	if p.blocks++; p.blocks%pressingBlocks == 0 || !p.pressing.Load() {
 		runtime.Gosched()
 	}
 	return p.File.Write(b)

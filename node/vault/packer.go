@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,77 +21,6 @@ const (
 	packedRatio = 4
 )
 
-// hotSet counts, per vehicle and epoch, the bytes of readings that are not packed,
-// and lists those that have enough. What it does not list, because it is full or
-// the process is new, or has to be packed with few bytes, because its bucket has
-// ended, a sweep finds.
-type hotSet struct {
-	mu     sync.Mutex
-	limit  int
-	max    int
-	bytes  map[owner]int // -1: in due
-	due    []owner
-	wake   chan struct{}
-	ended  uint32 // the last hour whose bucket had ended at the last sweep
-	missed bool   // there may be something for a sweep
-}
-
-func newHotSet(limit, max int) *hotSet {
-	return &hotSet{limit: limit, max: max, bytes: make(map[owner]int), wake: make(chan struct{}, 1), missed: true}
-}
-
-// swept begins a sweep in which the last hour whose bucket has ended is the given
-// one, and says whether there may be something for it.
-func (h *hotSet) swept(ended uint32) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	missed := h.missed || h.ended != ended
-	h.missed, h.ended = false, ended
-	return missed
-}
-
-// again has a sweep find what could not be packed now.
-func (h *hotSet) again() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.missed = true
-}
-
-// note counts what was applied, the earliest of it of some hour.
-func (h *hotSet) note(own owner, n int, first uint32) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	have, ok := h.bytes[own]
-	turned := !ok && len(h.bytes) >= h.max
-	h.missed = h.missed || turned || first <= h.ended
-	if have < 0 || turned {
-		return
-	}
-	if have += n; have >= h.limit {
-		have = -1
-		h.due = append(h.due, own)
-		select {
-		case h.wake <- struct{}{}:
-		default:
-		}
-	}
-	h.bytes[own] = have
-}
-
-// take gives one that is due.
-func (h *hotSet) take() (own owner, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.due) == 0 {
-		h.due = nil
-		return own, false
-	}
-	own = h.due[0]
-	h.due = h.due[1:]
-	delete(h.bytes, own)
-	return own, true
-}
-
 // packer is the goroutine that turns rows into chunks. Nobody waits for it: a
 // step reads a snapshot and puts one batch in, which writes the chunks and
 // deletes what is in them.
@@ -101,12 +29,13 @@ type packer struct {
 	keys int // that the last sweep has seen
 }
 
-// A sweep reads every row that is not packed: it rests so long for each that it
-// takes a few hundredths of a core, and lets whoever is ready to run go first
-// after so many.
+// A sweep reads every row that is not packed, and what it reads takes the place of
+// what others have in the cache: it pauses so long for each, and the next one rests
+// for it. Whoever is ready to run goes first after so many rows.
 const (
-	sweepRest = 50 * time.Microsecond
-	sweepKeys = 64
+	sweepPause = 10 * time.Microsecond
+	sweepRest  = 50 * time.Microsecond
+	politeKeys = 64
 )
 
 // pack runs until the vault closes.
@@ -180,6 +109,17 @@ func (p *packer) calm() {
 	}
 }
 
+// pause waits, unless the vault ends.
+func (p *packer) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.v.stop:
+	case <-p.v.dead:
+	case <-timer.C:
+	}
+}
+
 // Pack packs every reading that is not packed yet and makes one chunk of those
 // that share a bucket. A running vault does so by and by; this is for a store
 // that will rest, or be measured.
@@ -227,8 +167,12 @@ func (p *packer) sweep(ctx context.Context, all bool) error {
 	for next != nil && ctx.Err() == nil && !p.stopped() {
 		var list []heap
 		var err error
+		before := p.keys
 		if list, next, err = p.heaps(ctx, next); err != nil {
 			return err
+		}
+		if !all {
+			p.pause(time.Duration(p.keys-before) * sweepPause)
 		}
 		for _, h := range list {
 			last := uint32(1<<32 - 1)
@@ -268,7 +212,7 @@ func (p *packer) heaps(ctx context.Context, from []byte) (list []heap, next []by
 		if !fine {
 			return nil, nil, errors.Join(errShort, it.Close())
 		}
-		if n++; n%sweepKeys == 0 {
+		if n++; n%politeKeys == 0 {
 			runtime.Gosched()
 		}
 		own := owner{at.vehicle, at.epoch}
@@ -393,7 +337,10 @@ func (p *packer) commit(batch *pebble.Batch, erased uint64) error {
 // gather reads rows into piles and deletes them in the batch.
 func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pile, next uint32, more bool, err error) {
 	read := 0
-	for ; w.hot.Valid(); w.hot.Next() {
+	for n := 1; w.hot.Valid(); w.hot.Next() {
+		if n++; n%politeKeys == 0 {
+			runtime.Gosched()
+		}
 		key := w.hot.Key()
 		at, ok := parsePlace(key)
 		if !ok {
@@ -485,6 +432,7 @@ func (p *packer) put(ctx context.Context, w *walker, batch *pebble.Batch, x *pil
 	}
 	for _, piece := range merged(tables).split(p.v.cfg.Chunk.Rows) {
 		at := place{kind: kindPacked, vehicle: w.own.vehicle, epoch: w.own.epoch, bucket: x.bucket, tag: x.tag, seq: p.v.chunkNumber()}
+		runtime.Gosched()
 		for _, part := range piece.encode(x.bucket, &p.v.cfg.Chunk) {
 			at.part = part.part
 			if err := p.set(batch, k, &at, part.plain); err != nil {

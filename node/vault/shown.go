@@ -18,9 +18,9 @@ const (
 	groupsAhead  = 8 // groups that may be kept while others go into the rows
 
 	// From so many layers of flushed rows on, a flush and a compaction are pressing;
-	// at twice as many Pebble takes nothing in.
-	pressingLevels = stopLevels / 2
-	stopLevels     = 24
+	// at so many Pebble takes nothing in.
+	pressingLevels = 14
+	stopLevels     = 40
 )
 
 // show hands a group on to the rows.
