@@ -349,9 +349,9 @@ func (v *Vault) markFormat() error {
 // tenth of the CPU time of a commit and costs a read a few more of them.
 func (v *Vault) engineOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS: engineFS{v.cfg.FS, &v.pressing}, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
+		FS: engineFS{v.cfg.FS, &v.turn}, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
 		CacheSize: v.cfg.CacheBytes, MemTableSize: v.cfg.MemTableBytes, MemTableStopWritesThreshold: int(v.cfg.buffers()),
-		L0CompactionThreshold: 8, L0StopWritesThreshold: stopLevels,
+		L0CompactionThreshold: mergeLevels, L0StopWritesThreshold: stopLevels,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 		Logger:                     engineLog{v},
 		EventListener: &pebble.EventListener{
@@ -404,7 +404,7 @@ func (v *Vault) engineError(err error) {
 // survive, or none, and the rows would not open or seem to be new.
 type engineFS struct {
 	vfs.FS
-	pressing *atomic.Bool
+	turn *atomic.Int32
 }
 
 // Create makes a file.
@@ -416,25 +416,23 @@ func (m engineFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	if err != nil || category != "pebble-compaction" && category != "pebble-memtable-flush" {
 		return f, err
 	}
-	return &polite{File: f, pressing: m.pressing}, nil
+	return &polite{File: f, turn: m.turn}, nil
 }
 
-// polite is a file of a flush or a compaction. Before each block, all who are
-// ready to run go first; while such work piles up, for which acknowledgements would
-// have to wait in the end, only before some. Go would give it ten milliseconds in
-// turn with every goroutine that answers somebody.
+// polite is a file of a flush or a compaction. All who are ready to run go first
+// before each block; the more of such work has piled up, for which acknowledgements
+// would have to wait in the end, the more blocks are written in turn. Go would give
+// it ten milliseconds in turn with every goroutine that answers somebody.
 type polite struct {
 	vfs.File
-	pressing *atomic.Bool
-	blocks   int
+	turn    *atomic.Int32 // blocks
+	written int32
 }
-
-// pressingBlocks are written in turn with others while such work piles up.
-const pressingBlocks = 4
 
 // Write writes a block.
 func (p *polite) Write(b []byte) (int, error) {
-	if p.blocks++; p.blocks%pressingBlocks == 0 || !p.pressing.Load() {
+	if p.written++; p.written >= p.turn.Load() {
+		p.written = 0
 		runtime.Gosched()
 	}
 	return p.File.Write(b)

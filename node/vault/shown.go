@@ -17,10 +17,10 @@ const (
 	applyRecords = 512
 	groupsAhead  = 8 // groups that may be kept while others go into the rows
 
-	// From so many layers of flushed rows on, a flush and a compaction are pressing;
-	// at so many Pebble takes nothing in.
-	pressingLevels = 14
-	stopLevels     = 40
+	// So many layers of flushed rows begin a compaction, and at so many Pebble takes
+	// nothing in.
+	mergeLevels = 8
+	stopLevels  = 40
 )
 
 // show hands a group on to the rows.
@@ -38,9 +38,17 @@ func (v *Vault) flows(bytes int) bool {
 	if v.unseen += uint64(bytes); v.unseen > buffer/4 || v.buffers > most {
 		m := v.db.Metrics()
 		v.unseen, v.buffers = 0, m.MemTable.Size
-		v.pressing.Store(m.MemTable.Size > 2*buffer || m.Levels[0].Sublevels > pressingLevels)
+		v.turn.Store(turnOf(m.MemTable.Size/buffer, m.Levels[0].Sublevels))
 	}
 	return v.full.Load() == 0 && v.buffers <= most && uint64(v.ahead.Load())+uint64(bytes) <= buffer/2
+}
+
+// turnOf is how many blocks a flush or a compaction writes in turn with others:
+// twice as many for each write buffer that waits behind the one being flushed, and
+// for every two layers above those that begin a compaction.
+func turnOf(buffers uint64, layers int32) int32 {
+	most := max(int(buffers)-2, int(layers-mergeLevels)/2, 0)
+	return 1 << min(most, 8)
 }
 
 // see waits until everything up to a sequence is in the rows.
