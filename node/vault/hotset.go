@@ -22,11 +22,18 @@ func newHotSet(limit, max int) *hotSet {
 }
 
 // swept begins a sweep in which the last hour whose bucket has ended is the given
-// one, and says whether there may be something for it.
+// one, and says whether there may be something for it. When a bucket has ended, the
+// sweep packs nearly all that is counted, and counting begins again.
 func (h *hotSet) swept(ended uint32) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	missed := h.missed || h.ended != ended
+	if h.ended != ended {
+		h.bytes = make(map[owner]int)
+		for _, own := range h.due {
+			h.bytes[own] = -1
+		}
+	}
 	h.missed, h.ended = false, ended
 	return missed
 }

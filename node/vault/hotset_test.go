@@ -26,11 +26,20 @@ func TestASweepIsMadeWhereItMayFindSomething(t *testing.T) {
 	wants("a late reading", now, true)
 	h.note(owner{3, 1}, 10, now+1)
 	wants("of a vehicle for which there is no room", now, true)
+	h.note(owner{1, 1}, 980, now+5)
+	h.note(owner{2, 1}, 900, now+5)
 	wants("a bucket has ended", now+6, true)
+	if own, ok := h.take(); !ok || own != (owner{1, 1}) {
+		t.Errorf("%v had enough before, %v", own, ok)
+	}
+	h.note(owner{2, 1}, 900, now+7)
+	if own, ok := h.take(); ok {
+		t.Errorf("%v has enough only with what the sweep has packed", own)
+	}
 	h.again()
 	wants("something was left", now+6, true)
 
-	h.note(owner{1, 1}, 980, now+7)
+	h.note(owner{1, 1}, 1000, now+7)
 	if own, ok := h.take(); !ok || own != (owner{1, 1}) {
 		t.Errorf("%v has enough, %v", own, ok)
 	}

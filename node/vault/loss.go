@@ -40,7 +40,7 @@ func (l *Loss) Error() string {
 		}
 	}
 	if l.Unnamed > 0 {
-		b.WriteString(fmt.Sprintf("; whose %d of them are nothing tells that is left", l.Unnamed))
+		b.WriteString(fmt.Sprintf("; of %d of them nothing that is left tells whose they are", l.Unnamed))
 	}
 	return b.String()
 }
