@@ -37,8 +37,12 @@ func TestALossNamesTheVehicles(t *testing.T) {
 			if err := v.see(t.Context(), "test", v.Seq()); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the checkpoint", func() bool { return v.check.last.end.seq == 5 })
-			fs := cfg.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})
+			var fs *vfs.MemFS
+			until(t, "the checkpoint", func() bool {
+				fs = cfg.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})
+				c, err := openCheckpoint(fs, fs.PathJoin(cfg.Dir, "checkpoint"))
+				return err == nil && c.last.end.seq == 5 && c.file.Close() == nil
+			})
 			if err := v.Close(); err != nil {
 				t.Fatal(err)
 			}
