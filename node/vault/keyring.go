@@ -440,10 +440,16 @@ func (r *keyring) retire(o owner) []uint32 {
 }
 
 // destroy overwrites keys where they are and returns when that is durable. It
-// may be repeated.
+// may be repeated. The log has the erasure already, so from its beginning on nobody
+// needs to find them, and nobody looks at a slot that is being overwritten.
 func (r *keyring) destroy(o owner, slots []uint32) error {
 	r.io.Lock()
 	defer r.io.Unlock()
+	r.mu.Lock()
+	for _, n := range slots {
+		r.dead[n] = struct{}{}
+	}
+	r.mu.Unlock()
 	b := (&slot{kind: slotErased, owner: o}).encode()
 	for _, n := range slots {
 		if _, err := r.file.WriteAt(b[:], int64(n)*slotSize); err != nil {
@@ -456,7 +462,6 @@ func (r *keyring) destroy(o owner, slots []uint32) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, n := range slots {
-		r.dead[n] = struct{}{}
 		r.cache.drop(n)
 		r.shelf.drop(slotOwner(n))
 	}
