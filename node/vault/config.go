@@ -34,7 +34,7 @@ type Config struct {
 	QueueBytes      int64         // 32 MiB: more waiting than that is Busy
 	SegmentBytes    int64         // 32 MiB: size of a log segment
 	CacheBytes      int64         // 64 MiB: block cache of the engine
-	MemTableBytes   uint64        // 16 MiB: write buffer of the engine, of which there are at most four, or as many as a sixth of MemoryBytes has room for
+	MemTableBytes   uint64        // 16 MiB: write buffer of the engine, of which there are at most four, or up to sixteen where a sixth of MemoryBytes has room for them
 	ShelfBytes      int64         // 96 MiB: latest values of vehicles as they are written, and data keys; a third is for keys
 	LatestEntries   int           // 16,384: vehicles whose latest values are held decoded as well
 	KeyEntries      int           // 16,384: data keys held ready to seal with as well

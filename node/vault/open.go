@@ -397,11 +397,12 @@ func (v *Vault) engineError(err error) {
 	}
 }
 
-// engineFS is the file system as Pebble sees it. It makes the names in a
-// directory durable before a marker file comes into it, and before one goes. Pebble writes a manifest, the marker that names
-// it, and removes the marker before, with one sync of the directory behind all;
-// on a file system that does not keep the order of names, the marker alone could
-// survive, or none, and the rows would not open or seem to be new.
+// engineFS is the file system as Pebble sees it. What Pebble writes in the
+// background is polite. The names in a directory are durable before a marker file
+// comes into it, and before one goes: Pebble writes a manifest, the marker that
+// names it, and removes the marker before, with one sync of the directory behind
+// all; on a file system that does not keep the order of names, the marker alone
+// could survive, or none, and the rows would not open or seem to be new.
 type engineFS struct {
 	vfs.FS
 	turn *atomic.Int32

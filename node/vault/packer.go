@@ -324,7 +324,7 @@ func (p *packer) commit(batch *pebble.Batch, erased uint64) error {
 	v.erasing.Lock()
 	defer v.erasing.Unlock()
 	if v.erased.Load() != erased {
-		v.hot.again()
+		v.hot.again() // a sweep finds what is left
 		return nil
 	}
 	if err := batch.Commit(pebble.NoSync); err != nil {
@@ -336,8 +336,8 @@ func (p *packer) commit(batch *pebble.Batch, erased uint64) error {
 
 // gather reads rows into piles and deletes them in the batch.
 func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pile, next uint32, more bool, err error) {
-	read := 0
-	for n := 1; w.hot.Valid(); w.hot.Next() {
+	read, n := 0, 0
+	for ; w.hot.Valid(); w.hot.Next() {
 		if n++; n%politeKeys == 0 {
 			runtime.Gosched()
 		}
