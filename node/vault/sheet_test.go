@@ -168,6 +168,8 @@ func FuzzColumnsBlock(f *testing.F) {
 	for i := range s.list[:s.used] {
 		f.Add(s.appendSheet(nil, sayso.Address{7}, &s.list[i]))
 	}
+	// a group with a column, and one without, whose times are none
+	f.Add([]byte("\x0200000000000000000000\x02\x010\x02\x000\x010\x01\x04A\x00\x92000\x0200\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h := hourOf(benchStart)
 		source, ok := blockSource(b)

@@ -24,7 +24,8 @@ type packedColumn struct {
 	data   []byte
 }
 
-// group reads the next group of a block; its columns are kept in g.
+// group reads the next group of a block; its columns are kept in g. A group has a
+// column at least: the times of one without would be read by nobody.
 func (r *reader) group(g *groupOfColumns) bool {
 	n, unit := r.uvarint(), r.uvarint()
 	g.times, g.cols = r.bytes(), g.cols[:0]
@@ -42,7 +43,7 @@ func (r *reader) group(g *groupOfColumns) bool {
 		}
 		g.cols = append(g.cols, packedColumn{sayso.SignalID(signal), kind, data})
 	}
-	return !r.bad
+	return !r.bad && len(g.cols) > 0
 }
 
 // appendTimes appends the times of a group of an hour.
