@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sayso/internal/cores"
 	"sayso/internal/heap"
 )
 
@@ -38,6 +39,7 @@ func main() {
 		err = generate(os.Stdin, os.Stdout)
 	} else {
 		heap.Tune() // as a node does
+		cores.Spare()
 		err = run(context.Background(), s)
 	}
 	if err != nil {

@@ -32,6 +32,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"sayso/internal/cores"
 	"sayso/internal/heap"
 )
 
@@ -62,6 +63,7 @@ func main() {
 		s.rate = float64(s.vehicles) / 60
 	}
 	heap.Tune() // as a node does
+	cores.Spare()
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, "million:", err)
 		os.Exit(1)

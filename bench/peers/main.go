@@ -44,6 +44,7 @@ import (
 	"time"
 
 	"sayso/bench/iot"
+	"sayso/internal/cores"
 	"sayso/internal/heap"
 )
 
@@ -86,6 +87,7 @@ func main() {
 	var err error
 	if s.child != "" {
 		heap.Tune() // as a node does
+		cores.Spare()
 		err = beEngine(context.Background(), s)
 	} else {
 		err = run(context.Background(), s)

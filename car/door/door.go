@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"sayso/car/catalogue"
 	"sayso/car/dialect"
 	"sayso/internal/clock"
+	"sayso/internal/cores"
 	"sayso/owner/registry"
 )
 
@@ -158,7 +158,7 @@ func (d *Door) begin(ctx context.Context, body []byte, f from) (u underway, id s
 // turns are as many as there are CPUs to judge on. Who waits for a turn is not
 // ready to run, so that whoever keeps, applies and answers does not stand in line
 // behind every sender for whom there is no CPU anyway.
-var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+var turns = make(chan struct{}, cores.Count())
 
 func (d *Door) inTurn(ctx context.Context, body []byte, f from) (*Parcel, sender, string, error) {
 	turns <- struct{}{}

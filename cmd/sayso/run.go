@@ -9,6 +9,7 @@ import (
 
 	"sayso"
 	"sayso/internal/clock"
+	"sayso/internal/cores"
 	"sayso/internal/heap"
 	"sayso/internal/nodump"
 	"sayso/node"
@@ -36,6 +37,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return sayso.Fail(sayso.Invalid, "run", "run makes a world of its own; to follow the chain of --rpc: sayso serve")
 	}
 	heap.Tune()
+	cores.Spare()
 	log := logger(c.LogLevel)
 	guard(log)
 	n, err := node.Open(ctx, c.Config, log)
@@ -88,6 +90,7 @@ func (serveCmd) Help() string {
 // Run serves until it is told to stop.
 func (c *serveCmd) Run(ctx context.Context) error {
 	heap.Tune()
+	cores.Spare()
 	log := logger(c.LogLevel)
 	guard(log)
 	n, err := node.Open(ctx, c.Config, log)

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 
 	"sayso"
 	"sayso/internal/clock"
+	"sayso/internal/cores"
 	"sayso/internal/h3"
 	"sayso/node/ask/identity"
 	"sayso/node/vault"
@@ -241,7 +241,7 @@ func TestTwoWorlds(t *testing.T) {
 	var next, asked, told, differ, wide atomic.Int64
 	next.Store(int64(from))
 	t.Run("pairs", func(t *testing.T) {
-		for worker := range runtime.GOMAXPROCS(0) {
+		for worker := range cores.Count() {
 			t.Run(fmt.Sprint("worker ", worker), func(t *testing.T) {
 				t.Parallel()
 				st := newStage(t)

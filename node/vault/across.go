@@ -3,10 +3,10 @@ package vault
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 
 	"sayso"
+	"sayso/internal/cores"
 )
 
 // Latest is [Vault.Latest].
@@ -40,7 +40,7 @@ func inOrder[T any](ctx context.Context, v *Vault, op string, count int, ask fun
 		answers []T
 		err     error
 	}
-	workers := runtime.GOMAXPROCS(0)
+	workers := cores.Count()
 	size := max(1, min(acrossBatch, count/(workers*acrossTurns)))
 	workers = min(workers, (count+size-1)/size)
 	readers := v.readers(workers)

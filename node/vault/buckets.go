@@ -3,10 +3,10 @@ package vault
 import (
 	"cmp"
 	"context"
-	"runtime"
 	"slices"
 
 	"sayso"
+	"sayso/internal/cores"
 )
 
 const opBuckets = "vault.Buckets"
@@ -78,7 +78,7 @@ func piecesOf(cols []Column, from, to, interval sayso.Instant) (list []piece) {
 	if !ok || first != from || interval < 1 || length < longWindow || length/interval > mostPieced/sayso.Instant(max(1, len(cols))) {
 		return nil
 	}
-	workers := sayso.Instant(runtime.GOMAXPROCS(0))
+	workers := sayso.Instant(cores.Count())
 	if workers == 1 || interval >= hour || slices.ContainsFunc(cols, func(c Column) bool { return c.Keep != nil }) {
 		return nil
 	}

@@ -2,8 +2,9 @@ package graphql
 
 import (
 	"context"
-	"runtime"
 	"sync"
+
+	"sayso/internal/cores"
 )
 
 // Gate bounds what runs at once, fairly by caller. One gate may serve several
@@ -39,7 +40,7 @@ type GateConfig struct {
 func NewGate(cfg GateConfig) *Gate {
 	def(&cfg.All, 512)
 	def(&cfg.Each, 128)
-	def(&cfg.Heavy, max(1, runtime.GOMAXPROCS(0)-1))
+	def(&cfg.Heavy, max(1, cores.Count()-1))
 	def(&cfg.Bytes, 96<<20)
 	return &Gate{cfg: cfg, held: map[string]int{}, answers: map[string]int64{}, waiting: map[string][]chan struct{}{}}
 }
