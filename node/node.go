@@ -21,6 +21,7 @@ import (
 	"sayso/car/catalogue"
 	"sayso/car/door"
 	"sayso/internal/clock"
+	"sayso/internal/cores"
 	"sayso/internal/express"
 	"sayso/node/erasure"
 	"sayso/node/vault"
@@ -195,6 +196,12 @@ func (n *Node) fail(err error) {
 // process should exit with code 70 and let the next start decide.
 var ErrFatal = errors.New("the state of the disk is unknown")
 
+// scrub reads everything that is kept again and again.
+func (n *Node) scrub(ctx context.Context) {
+	cores.Background()
+	n.Vault.Scrub(ctx, scrubPause, scrubEvery)
+}
+
 // Run answers until the context ends, then stops listening and lets requests
 // finish.
 func (n *Node) Run(ctx context.Context) error {
@@ -205,7 +212,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	done := make(chan error, 4)
 	go func() { done <- n.follower.Run(ctx) }()
-	go n.Vault.Scrub(ctx, scrubPause, scrubEvery)
+	go n.scrub(ctx)
 	n.lane = express.New(n.listener, door.Path, n.intake, n.Log)
 	go func() { done <- ignore(n.server.Serve(n.lane), http.ErrServerClosed) }()
 	n.servePorts(done)

@@ -9,12 +9,13 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"sayso/internal/cores"
 )
 
 // Open opens the vault in a directory, or makes a new one. It reads the log
@@ -349,7 +350,7 @@ func (v *Vault) markFormat() error {
 // tenth of the CPU time of a commit and costs a read a few more of them.
 func (v *Vault) engineOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS: engineFS{v.cfg.FS, &v.turn}, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
+		FS: engineFS{v.cfg.FS}, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest,
 		CacheSize: v.cfg.CacheBytes, MemTableSize: v.cfg.MemTableBytes, MemTableStopWritesThreshold: int(v.cfg.buffers()),
 		L0CompactionThreshold: mergeLevels, L0StopWritesThreshold: stopLevels,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
@@ -357,6 +358,8 @@ func (v *Vault) engineOptions() *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: v.engineError,
 			DataCorruption:  v.corrupt,
+			FlushBegin:      func(pebble.FlushInfo) { cores.Background() }, // each has a goroutine of its own
+			CompactionBegin: func(pebble.CompactionInfo) { cores.Background() },
 			FlushEnd: func(i pebble.FlushInfo) {
 				if i.Err == nil {
 					v.setFull(fullEngine, false)
@@ -397,46 +400,20 @@ func (v *Vault) engineError(err error) {
 	}
 }
 
-// engineFS is the file system as Pebble sees it. What Pebble writes in the
-// background is polite. The names in a directory are durable before a marker file
-// comes into it, and before one goes: Pebble writes a manifest, the marker that
-// names it, and removes the marker before, with one sync of the directory behind
-// all; on a file system that does not keep the order of names, the marker alone
-// could survive, or none, and the rows would not open or seem to be new.
-type engineFS struct {
-	vfs.FS
-	turn *atomic.Int32
-}
+// engineFS is the file system as Pebble sees it. The names in a directory are
+// durable before a marker file comes into it, and before one goes: Pebble writes a
+// manifest, the marker that names it, and removes the marker before, with one sync
+// of the directory behind all; on a file system that does not keep the order of
+// names, the marker alone could survive, or none, and the rows would not open or
+// seem to be new.
+type engineFS struct{ vfs.FS }
 
 // Create makes a file.
 func (m engineFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := m.settle(name); err != nil {
 		return nil, err
 	}
-	f, err := m.FS.Create(name, category)
-	if err != nil || category != "pebble-compaction" && category != "pebble-memtable-flush" {
-		return f, err
-	}
-	return &polite{File: f, turn: m.turn}, nil
-}
-
-// polite is a file of a flush or a compaction. All who are ready to run go first
-// before each block; the more of such work has piled up, for which acknowledgements
-// would have to wait in the end, the more blocks are written in turn. Go would give
-// it ten milliseconds in turn with every goroutine that answers somebody.
-type polite struct {
-	vfs.File
-	turn    *atomic.Int32 // blocks
-	written int32
-}
-
-// Write writes a block.
-func (p *polite) Write(b []byte) (int, error) {
-	if p.written++; p.written >= p.turn.Load() {
-		p.written = 0
-		runtime.Gosched()
-	}
-	return p.File.Write(b)
+	return m.FS.Create(name, category)
 }
 
 // Remove removes a file.

@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"sayso"
+	"sayso/internal/cores"
 )
 
 // A step of the packer reads so many bytes of rows at most. A byte of a block by
@@ -31,15 +31,15 @@ type packer struct {
 
 // A sweep reads every row that is not packed, and what it reads takes the place of
 // what others have in the cache: it pauses so long for each, and the next one rests
-// for it. Whoever is ready to run goes first after so many rows.
+// for it.
 const (
 	sweepPause = 10 * time.Microsecond
 	sweepRest  = 50 * time.Microsecond
-	politeKeys = 64
 )
 
 // pack runs until the vault closes.
 func (v *Vault) pack() {
+	cores.Background()
 	defer close(v.packed)
 	p := &packer{v: v}
 	timer := time.NewTimer(v.cfg.PackEvery)
@@ -212,9 +212,7 @@ func (p *packer) heaps(ctx context.Context, from []byte) (list []heap, next []by
 		if !fine {
 			return nil, nil, errors.Join(errShort, it.Close())
 		}
-		if n++; n%politeKeys == 0 {
-			runtime.Gosched()
-		}
+		n++
 		own := owner{at.vehicle, at.epoch}
 		if len(list) == 0 || list[len(list)-1].owner != own {
 			if n > 20_000 {
@@ -336,11 +334,8 @@ func (p *packer) commit(batch *pebble.Batch, erased uint64) error {
 
 // gather reads rows into piles and deletes them in the batch.
 func (p *packer) gather(w *walker, batch *pebble.Batch, last uint32) (piles []pile, next uint32, more bool, err error) {
-	read, n := 0, 0
+	read := 0
 	for ; w.hot.Valid(); w.hot.Next() {
-		if n++; n%politeKeys == 0 {
-			runtime.Gosched()
-		}
 		key := w.hot.Key()
 		at, ok := parsePlace(key)
 		if !ok {
@@ -432,7 +427,6 @@ func (p *packer) put(ctx context.Context, w *walker, batch *pebble.Batch, x *pil
 	}
 	for _, piece := range merged(tables).split(p.v.cfg.Chunk.Rows) {
 		at := place{kind: kindPacked, vehicle: w.own.vehicle, epoch: w.own.epoch, bucket: x.bucket, tag: x.tag, seq: p.v.chunkNumber()}
-		runtime.Gosched()
 		for _, part := range piece.encode(x.bucket, &p.v.cfg.Chunk) {
 			at.part = part.part
 			if err := p.set(batch, k, &at, part.plain); err != nil {

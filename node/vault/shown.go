@@ -38,17 +38,8 @@ func (v *Vault) flows(bytes int) bool {
 	if v.unseen += uint64(bytes); v.unseen > buffer/4 || v.buffers > most {
 		m := v.db.Metrics()
 		v.unseen, v.buffers = 0, m.MemTable.Size
-		v.turn.Store(turnOf(m.MemTable.Size/buffer, m.Levels[0].Sublevels))
 	}
 	return v.full.Load() == 0 && v.buffers <= most && uint64(v.ahead.Load())+uint64(bytes) <= buffer/2
-}
-
-// turnOf is how many blocks a flush or a compaction writes in turn with others:
-// twice as many for each write buffer that waits behind the one being flushed, and
-// for every two layers above those that begin a compaction.
-func turnOf(buffers uint64, layers int32) int32 {
-	most := max(int(buffers)-2, int(layers-mergeLevels)/2, 0)
-	return 1 << min(most, 8)
 }
 
 // see waits until everything up to a sequence is in the rows.
