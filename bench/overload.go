@@ -17,7 +17,7 @@ import (
 const (
 	filling   = 256
 	tenfold   = 10 * filling
-	underWay  = 1024
+	underWay  = 512
 	forLarge  = 64 << 20
 	overTurns = 3
 )

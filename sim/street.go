@@ -3,12 +3,12 @@ package sim
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"time"
 
 	"sayso"
 	"sayso/client/device"
-	"sayso/internal/cores"
 )
 
 // Config says which street it is. The same Config gives the same readings.
@@ -55,9 +55,9 @@ func New(cfg Config) (*Street, error) {
 	s := &Street{cfg: cfg, cars: make([]*Car, cfg.Cars)}
 	errs := make([]error, cfg.Cars)
 	var wg sync.WaitGroup
-	for w := range cores.Count() {
+	for w := range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for i := w; i < cfg.Cars; i += cores.Count() {
+			for i := w; i < cfg.Cars; i += runtime.GOMAXPROCS(0) {
 				s.cars[i], errs[i] = newCar(town, models, cfg, i)
 			}
 		})

@@ -230,3 +230,42 @@ func TestTheRoomFollowsThePace(t *testing.T) {
 		}
 	})
 }
+
+// Many at once wait; once somebody has been waiting all the time, those who come
+// are told sooner; and who finds nobody waiting has the patience of before.
+func TestAStandingQueueIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := door.NewGate(1, 1)
+		leave, err := g.Enter(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		const apart, some = 10 * time.Millisecond, 40
+		var waited [some]time.Duration
+		queue := func(n int) {
+			for i := range n {
+				go func() {
+					came := time.Now()
+					if _, err := g.Enter(t.Context(), true); sayso.FaultOf(err) != sayso.Busy {
+						t.Error(err)
+					}
+					waited[i] = time.Since(came)
+				}()
+				time.Sleep(apart)
+			}
+			time.Sleep(time.Second)
+		}
+		for range 2 {
+			queue(some)
+			for i, d := range waited {
+				if want := 100 * time.Millisecond; i <= 10 && d != want {
+					t.Errorf("one that came %s after the first waited %s, not %s", time.Duration(i)*apart, d, want)
+				}
+				if want := 20 * time.Millisecond; i > 10 && d != want {
+					t.Errorf("one that came %s after the first waited %s, not %s", time.Duration(i)*apart, d, want)
+				}
+			}
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sayso"
+	"sayso/internal/clock"
 )
 
 // Limited is the error of a device that sent too much: 429 over HTTP. After is
@@ -111,10 +112,18 @@ type places struct {
 	slots   chan struct{}
 	room    atomic.Int64
 	waiting atomic.Int64
+	since   atomic.Int64 // from when on somebody has been waiting, in ns of Unix
 }
 
-// patience is how long a message waits for a slot before it is turned away.
-const patience = 100 * time.Millisecond
+// A message waits for a slot before it is turned away: for a while, if many came
+// at once; for a moment only, once somebody has been waiting for all of such a
+// while, since then more come than can be kept, and a longer queue would keep no
+// more of them, only each of them later (Nichols and Jacobson, "Controlling Queue
+// Delay", 2012).
+const (
+	patience  = 100 * time.Millisecond
+	impatient = 20 * time.Millisecond
+)
 
 // roomFactor is how many times as many messages may wait as have a slot, at most;
 // and at least one for so many slots.
@@ -183,9 +192,8 @@ func (g *Gate) Enter(ctx context.Context, proven bool) (leave func(), err error)
 		return p.leave, nil
 	default:
 	}
-	p.waiting.Add(1)
+	timer := time.NewTimer(p.queue(clock.System{}.Now()))
 	defer p.waiting.Add(-1)
-	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case p.slots <- struct{}{}:
@@ -198,6 +206,17 @@ func (g *Gate) Enter(ctx context.Context, proven bool) (leave func(), err error)
 		g.refused.Add(1)
 		return nil, errCrowded
 	}
+}
+
+// queue counts one more who waits, and says how long it may.
+func (p *places) queue(now time.Time) time.Duration {
+	if p.waiting.Add(1) == 1 {
+		p.since.Store(now.UnixNano())
+	}
+	if now.UnixNano()-p.since.Load() > int64(patience) {
+		return impatient
+	}
+	return patience
 }
 
 // served makes a little more room, since one who waited had a slot in time.

@@ -14,16 +14,17 @@ var count = runtime.GOMAXPROCS(0)
 // workers asks here, since [Spare] tells the runtime a larger number.
 func Count() int { return count }
 
-// blocked is how many goroutines of a node stand in a call of the system most of
-// the time: one syncs the log, one writes tables.
-const blocked = 2
+// spare is how many goroutines of a node keep a place without computing: those of
+// a flush, a compaction and the packer, see [Background].
+const spare = 3
 
-// Spare gives the runtime a place for each goroutine that is blocked in the
-// system. A goroutine in a sync keeps its place until the runtime takes it away,
-// which it looks for every 20 µs at best: of two CPUs, one computed nothing for a
-// part of each sync. GOMAXPROCS, where set, stands.
+// Spare gives the runtime a place more for each goroutine that waits for the
+// system and keeps its place meanwhile. Those in the background do while others
+// have the CPU. And one in a sync does until the runtime takes its place away, which
+// it looks for every 20 µs at best: of two CPUs, one computed nothing for a part of
+// each sync. GOMAXPROCS, where set, stands.
 func Spare() {
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(count + blocked)
+		runtime.GOMAXPROCS(count + spare)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The runtime gets places for who is blocked, and the count stays what it was;
+// The runtime gets places for those who keep one, and the count stays what it was;
 // what the operator sets stands.
 func TestSpare(t *testing.T) {
 	was := runtime.GOMAXPROCS(0)
@@ -17,7 +17,7 @@ func TestSpare(t *testing.T) {
 	}
 	t.Setenv("GOMAXPROCS", "")
 	Spare()
-	if got := runtime.GOMAXPROCS(0); got != Count()+blocked {
+	if got := runtime.GOMAXPROCS(0); got != Count()+spare {
 		t.Errorf("%d places for %d CPUs", got, Count())
 	}
 	if Count() != was {

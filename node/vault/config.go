@@ -34,7 +34,7 @@ type Config struct {
 	QueueBytes      int64         // 32 MiB: more waiting than that is Busy
 	SegmentBytes    int64         // 32 MiB: size of a log segment
 	CacheBytes      int64         // 64 MiB: block cache of the engine
-	MemTableBytes   uint64        // 16 MiB: write buffer of the engine, of which there are at most four, or up to sixteen where a sixth of MemoryBytes has room for them
+	MemTableBytes   uint64        // 16 MiB, or a 32nd of MemoryBytes up to 32 MiB: write buffer of the engine, of which there are at most four, or up to sixteen where a sixth of MemoryBytes has room for them
 	ShelfBytes      int64         // 96 MiB: latest values of vehicles as they are written, and data keys; a third is for keys
 	LatestEntries   int           // 16,384: vehicles whose latest values are held decoded as well
 	KeyEntries      int           // 16,384: data keys held ready to seal with as well
@@ -62,7 +62,7 @@ func (c Config) withDefaults() Config {
 	if m := c.MemoryBytes; m > 0 {
 		m = max(m, 16<<20)
 		def(&c.CacheBytes, m/4)
-		def(&c.MemTableBytes, min(16<<20, max(uint64(m)/24, 512<<10)))
+		def(&c.MemTableBytes, min(32<<20, max(uint64(m)/32, 512<<10)))
 		def(&c.QueueBytes, min(32<<20, m/16))
 		def(&c.ShelfBytes, m/9*2)
 		def(&c.LatestEntries, int(m/18/latestCost))

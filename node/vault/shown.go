@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"sayso/internal/cores"
 )
 
 // An acknowledgement needs the log alone. The rows follow: what was kept goes in
@@ -38,8 +40,18 @@ func (v *Vault) flows(bytes int) bool {
 	if v.unseen += uint64(bytes); v.unseen > buffer/4 || v.buffers > most {
 		m := v.db.Metrics()
 		v.unseen, v.buffers = 0, m.MemTable.Size
+		v.piled.Store(m.MemTable.Size > 3*buffer || m.Levels[0].Sublevels > 2*mergeLevels)
 	}
 	return v.full.Load() == 0 && v.buffers <= most && uint64(v.ahead.Load())+uint64(bytes) <= buffer/2
+}
+
+// background begins a flush or a compaction, each of which has a goroutine of its
+// own: nobody waits for it, unless so much has piled up that acknowledgements soon
+// will.
+func (v *Vault) background() {
+	if !v.piled.Load() {
+		cores.Background()
+	}
 }
 
 // see waits until everything up to a sequence is in the rows.

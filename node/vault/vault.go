@@ -63,6 +63,7 @@ type Vault struct {
 	ahead    atomic.Int64  // bytes of the log that are kept and not in the rows
 	unseen   uint64        // write's: bytes since it looked at the write buffers of the rows
 	buffers  uint64        // write's: what they were then
+	piled    atomic.Bool   // flushes and compactions are behind
 	hurries  chan struct{} // somebody waits for the rows
 	behind   behind
 	end      atomic.Pointer[logEnd]
