@@ -17,7 +17,7 @@ import (
 const (
 	filling   = 256
 	tenfold   = 10 * filling
-	underWay  = 512
+	underWay  = 256
 	forLarge  = 64 << 20
 	overTurns = 3
 )

@@ -15,7 +15,7 @@ import (
 
 // The bounds of the doors, all devices together.
 const (
-	maxUnderWay   = 512      // messages being judged and kept
+	maxUnderWay   = 256      // messages being judged and kept
 	maxLargeBytes = 64 << 20 // of messages over 64 KiB
 	maxMQTT       = 20_000   // connections
 )

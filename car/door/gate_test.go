@@ -241,7 +241,7 @@ func TestAStandingQueueIsShort(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer leave()
-		const apart, some = 10 * time.Millisecond, 40
+		const apart, some = 5 * time.Millisecond, 80
 		var waited [some]time.Duration
 		queue := func(n int) {
 			for i := range n {
@@ -259,10 +259,10 @@ func TestAStandingQueueIsShort(t *testing.T) {
 		for range 2 {
 			queue(some)
 			for i, d := range waited {
-				if want := 100 * time.Millisecond; i <= 10 && d != want {
+				if want := 100 * time.Millisecond; i <= 20 && d != want {
 					t.Errorf("one that came %s after the first waited %s, not %s", time.Duration(i)*apart, d, want)
 				}
-				if want := 20 * time.Millisecond; i > 10 && d != want {
+				if want := 10 * time.Millisecond; i > 20 && d != want {
 					t.Errorf("one that came %s after the first waited %s, not %s", time.Duration(i)*apart, d, want)
 				}
 			}

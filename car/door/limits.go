@@ -122,7 +122,7 @@ type places struct {
 // Delay", 2012).
 const (
 	patience  = 100 * time.Millisecond
-	impatient = 20 * time.Millisecond
+	impatient = 10 * time.Millisecond
 )
 
 // roomFactor is how many times as many messages may wait as have a slot, at most;
