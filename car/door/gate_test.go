@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -244,17 +245,18 @@ func TestAStandingQueueIsShort(t *testing.T) {
 		const apart, some = 5 * time.Millisecond, 80
 		var waited [some]time.Duration
 		queue := func(n int) {
+			var all sync.WaitGroup
 			for i := range n {
-				go func() {
+				all.Go(func() {
 					came := time.Now()
 					if _, err := g.Enter(t.Context(), true); sayso.FaultOf(err) != sayso.Busy {
 						t.Error(err)
 					}
 					waited[i] = time.Since(came)
-				}()
+				})
 				time.Sleep(apart)
 			}
-			time.Sleep(time.Second)
+			all.Wait()
 		}
 		for range 2 {
 			queue(some)
