@@ -345,9 +345,9 @@ func (v *Vault) markFormat() error {
 }
 
 // deletionRate is how many bytes of tables that are no longer needed are removed
-// in a second: where the file system tells the disk of each (discard), removing
-// all the inputs of a compaction at once keeps reads and syncs waiting. Pebble goes
-// faster where they pile up or space is short.
+// in a second: on some disks, above all where the file system tells them of each
+// (discard), removing all the inputs of a compaction at once keeps reads and syncs
+// waiting. Pebble goes faster where they pile up or space is short.
 const deletionRate = 128 << 20
 
 // engineOptions: no log of its own, no compression (what is sealed does not
