@@ -188,7 +188,7 @@ func (e *Vault) Ask(ctx context.Context, a Asked) ([]Row, error) {
 	case "v3":
 		return e.hourly(ctx, view, three, d.LongBegin())
 	case "v4":
-		var out []Row
+		out := make([]Row, 0, (d.End()-d.LongBegin())/minute)
 		err := e.Engine.EachBucket(ctx, view, three[:1], d.LongBegin(), d.End(), minute, func(b *vault.Bucket) bool {
 			if v := b.Values[0].Number; v > 1 {
 				out = append(out, Row{Time: b.Start, Values: [3]float64{v}})

@@ -26,7 +26,8 @@ func openVault(d *iot.Data, dir string) (peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := vault.Open(vault.Config{Dir: filepath.Join(dir, "vault"), RootKey: root, MinFreeBytes: 1, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	const memory = 512 << 20 // what a node gives it unless told otherwise
+	v, err := vault.Open(vault.Config{Dir: filepath.Join(dir, "vault"), RootKey: root, MemoryBytes: memory, MinFreeBytes: 1, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		return nil, err
 	}

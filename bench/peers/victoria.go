@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -328,14 +329,16 @@ func (p *victoria) query(ctx context.Context, path string, form url.Values, inte
 		key  string
 		time sayso.Instant
 	}
-	var out []iot.Row
+	list := v.GetArray("data", "result")
 	at := map[id]int{}
-	for _, series := range v.GetArray("data", "result") {
+	var out []iot.Row
+	for _, series := range list {
 		key, column := of(series.Get("metric"))
 		points := series.GetArray("values")
 		if interval == 0 {
 			points = []*fastjson.Value{series.Get("value")}
 		}
+		out = slices.Grow(out, len(points))
 		for _, point := range points {
 			x, err := strconv.ParseFloat(string(point.GetStringBytes("1")), 64)
 			if err != nil {
@@ -348,8 +351,10 @@ func (p *victoria) query(ctx context.Context, path string, form url.Values, inte
 			i, there := at[id{row.Key, row.Time}]
 			if !there {
 				i = len(out)
-				at[id{row.Key, row.Time}] = i
 				out = append(out, row)
+				if len(list) > 1 { // others may be columns of the same rows
+					at[id{row.Key, row.Time}] = i
+				}
 			}
 			out[i].Values[column] = x
 		}

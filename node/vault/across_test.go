@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,5 +122,34 @@ func acrossEnds(t *testing.T, v *vault.Vault, views []vault.View, ask func(conte
 	cancel()
 	if err := vault.Across(ctx, v, views, ask, func(int, fleetAnswer) bool { return true }); sayso.FaultOf(err) != sayso.Cancelled {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestAcrossIsNotFarAhead hands answers over slowly, while all cores could ask.
+func TestAcrossIsNotFarAhead(t *testing.T) {
+	v := open(t, config(t, vfs.NewMem()))
+	defer v.Close()
+	const most = 16 // questions of a batch
+	ahead := (2*runtime.GOMAXPROCS(0) + 1) * most
+	views := make([]vault.View, 20*ahead)
+	for i := range views {
+		views[i] = view(uint64(i)+1, 1)
+	}
+	var asked atomic.Int64
+	ask := func(context.Context, *vault.Reader, vault.View) (struct{}, error) {
+		asked.Add(1)
+		return struct{}{}, nil
+	}
+	check(t, vault.Across(t.Context(), v, views, ask, func(i int, _ struct{}) bool {
+		if i%(5*ahead) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := int(asked.Load()); n > i+ahead {
+			t.Errorf("%d were asked when number %d was handed over", n, i)
+		}
+		return !t.Failed()
+	}))
+	if int(asked.Load()) != len(views) {
+		t.Errorf("%d of %d were asked", asked.Load(), len(views))
 	}
 }

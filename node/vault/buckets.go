@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 
 	"sayso"
 	"sayso/internal/cores"
@@ -63,7 +64,7 @@ func (v *Vault) EachBucket(ctx context.Context, view View, cols []Column, from, 
 // just roll-ups, and its answer is short enough to wait for those who are slower.
 const (
 	longWindow = 16 * bucketLen
-	mostPieced = 1 << 13 // cells
+	mostPieced = 1 << 17 // cells
 )
 
 // piece is a part of a window.
@@ -95,12 +96,20 @@ type counted struct {
 	cells  []cell
 }
 
+var countedPool = sync.Pool{New: func() any { return new(counted) }}
+
+// release gives the room back.
+func (c *counted) release() {
+	clear(c.cells)
+	countedPool.Put(c)
+}
+
 // eachOfPieces gives bucket by bucket of a window in pieces.
 func (v *Vault) eachOfPieces(ctx context.Context, view View, cols []Column, list []piece, interval sayso.Instant, yield func(*Bucket) bool) error {
-	ask := func(ctx context.Context, r *Reader, i int) (c counted, err error) {
-		room := int((list[i].to-list[i].from)/interval) + 1
-		c = counted{make([]sayso.Instant, 0, room), make([]cell, 0, room*len(cols))}
-		err = r.eachInterval(ctx, view, cols, list[i].from, list[i].to, interval, func(start sayso.Instant, cells []cell) bool {
+	ask := func(ctx context.Context, r *Reader, i int) (*counted, error) {
+		c := countedPool.Get().(*counted)
+		c.starts, c.cells = c.starts[:0], c.cells[:0]
+		err := r.eachInterval(ctx, view, cols, list[i].from, list[i].to, interval, func(start sayso.Instant, cells []cell) bool {
 			c.starts, c.cells = append(c.starts, start), append(c.cells, cells...)
 			return true
 		})
@@ -108,7 +117,8 @@ func (v *Vault) eachOfPieces(ctx context.Context, view View, cols []Column, list
 	}
 	var room bucketRoom
 	room.begin(cols)
-	return inOrder(ctx, v, opBuckets, len(list), ask, func(_ int, c counted) bool {
+	return inOrder(ctx, v, opBuckets, len(list), ask, func(_ int, c *counted) bool {
+		defer c.release()
 		for i, start := range c.starts {
 			if !yield(room.bucket(start, c.cells[i*len(cols):][:len(cols)])) {
 				return false
