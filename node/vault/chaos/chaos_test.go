@@ -213,7 +213,9 @@ func TestFaults(t *testing.T) {
 			fig := newFigures()
 			runs := 0
 			for n := 1; scenario(t, fig, &plan{name: kind.name, match: kind.match, at: n, err: kind.err}); n += step {
-				runs++
+				if runs++; runs%500 == 0 {
+					t.Logf("so far: %d runs, %d stopped; %v", runs, fig.stops, fig)
+				}
 			}
 			t.Logf("%d runs, %d stopped; %v", runs, fig.stops, fig)
 			if runs < 20/(step/10+1) || fig.stops == 0 {
