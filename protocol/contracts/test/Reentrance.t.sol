@@ -126,7 +126,15 @@ contract ReentranceTest is Base {
     }
 
     /// @dev Who follows the events ends every grant that the asset gave meanwhile, whether or not it still holds.
-    function test_grantGivenMeanwhile_comesBeforeTheRevocation(bool voidsFirst) public {
+    function test_grantGivenBeforeVoiding_comesBeforeTheRevocation() public {
+        grantGivenMeanwhile(false);
+    }
+
+    function test_grantGivenAfterVoiding_comesBeforeTheRevocation() public {
+        grantGivenMeanwhile(true);
+    }
+
+    function grantGivenMeanwhile(bool voidsFirst) private {
         _token.prepare(grantCall(bob), voidsFirst);
         vm.recordLogs();
         vm.prank(alice);
@@ -139,7 +147,15 @@ contract ReentranceTest is Base {
         if (!voidsFirst) vm.assertFalse(grants.hasPermission(_asset, ID, bob, 1), "given before, void after");
     }
 
-    function test_revocationWithinARevocation_voidsEverything(bool voidsFirst) public {
+    function test_revocationWithinARevocation_beforeVoiding_voidsEverything() public {
+        revocationWithin(false);
+    }
+
+    function test_revocationWithinARevocation_afterVoiding_voidsEverything() public {
+        revocationWithin(true);
+    }
+
+    function revocationWithin(bool voidsFirst) private {
         _token.prepare(abi.encodeCall(Grants.revokeAll, (_asset, ID)), voidsFirst);
         vm.prank(alice);
         grants.revokeAll(_asset, ID);
