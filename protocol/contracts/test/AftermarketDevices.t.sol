@@ -442,8 +442,7 @@ contract AftermarketDevicesTest is Base {
     function testFuzz_claimSignature_anyChangedByteIsRefused(uint8 index, uint8 change) public {
         uint256 id = mintDevice(device);
         bytes memory sig = sign(DEVICE_KEY, claimDigest(id, alice));
-        vm.assume(change != 0);
-        sig[index % 65] ^= bytes1(change);
+        sig[index % 65] ^= bytes1(1 + change % 255);
         vm.expectRevert(err("InvalidAdSignature()"));
         vm.prank(alice);
         registry.claimAftermarketDevice(id, sig);

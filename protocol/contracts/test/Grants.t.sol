@@ -248,7 +248,7 @@ contract GrantsTest is Base {
     }
 
     function testFuzz_strangersHoldNothing(address stranger, uint8 n) public {
-        vm.assume(stranger != alice && stranger != bob);
+        if (stranger == alice || stranger == bob) stranger = address(grants);
         grant(alice, _id, bob, type(uint256).max);
         vm.assertFalse(grants.hasPermission(_asset, _id, stranger, n), "permission");
     }
