@@ -30,8 +30,8 @@ func Across[T any](ctx context.Context, v *Vault, views []View, ask func(context
 }
 
 // inOrder asks so many questions on all cores and hands the answers over in their
-// order. The caller's goroutine asks as well while it has nothing to hand over:
-// a short call would have ended before others wake up.
+// order. The caller's goroutine asks as well while it has nothing to hand over,
+// so that a short call need not wait until other cores have woken up.
 func inOrder[T any](ctx context.Context, v *Vault, op string, count int, ask func(context.Context, *Reader, int) (T, error), yield func(int, T) bool) (err error) {
 	if err := v.enterCall(ctx, op); err != nil {
 		return err

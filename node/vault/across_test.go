@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"sayso"
+	"sayso/internal/cores"
 	"sayso/node/vault"
 )
 
@@ -130,7 +130,7 @@ func TestAcrossIsNotFarAhead(t *testing.T) {
 	v := open(t, config(t, vfs.NewMem()))
 	defer v.Close()
 	const most = 16 // questions of a batch
-	ahead := (2*runtime.GOMAXPROCS(0) + 1) * most
+	ahead := (2*cores.Count() + 1) * most
 	views := make([]vault.View, 20*ahead)
 	for i := range views {
 		views[i] = view(uint64(i)+1, 1)
